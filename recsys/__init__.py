@@ -1,0 +1,1 @@
+"""Recommender experiments: data, splits, models, metrics and comparisons as plain Python."""

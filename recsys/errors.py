@@ -1,0 +1,77 @@
+"""The two kinds of expected failure, and the wording they share."""
+
+from __future__ import annotations
+
+import difflib
+import errno
+from collections.abc import Iterable
+
+
+class ExpectedError(Exception):
+    """A failure that one message explains: where, what is wrong, and what to do.
+
+    place: the file, field or row. message: what is wrong there, with the value. remedy: the next step, or None.
+    """
+
+    exit_status = 1
+
+    def __init__(self, place: str, message: str, remedy: str | None = None) -> None:
+        super().__init__(place, message, remedy)
+        self.place, self.message, self.remedy = place, message, remedy
+
+    def __str__(self) -> str:
+        text = f"{self.place}: {self.message}" if self.place else self.message
+        return f"{text}; {self.remedy}" if self.remedy else text
+
+    def as_dict(self) -> dict[str, str | None]:
+        """The members of `error` in the JSON that a failed command prints."""
+        return {"place": self.place, "message": self.message, "remedy": self.remedy}
+
+
+class InputError(ExpectedError):
+    """The input is wrong: a spec, a table, a setting, an argument. Exit status 2."""
+
+    exit_status = 2
+
+
+class RunError(ExpectedError):
+    """The input is right and it failed while running: a time limit, a full disk, a server gone. Exit status 1."""
+
+
+FULL = {errno.ENOSPC, errno.EDQUOT}
+FORBIDDEN = {errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR}
+
+
+def not_written(error: OSError, place: object) -> ExpectedError | None:
+    """What to say where a file cannot be written; None where the error is of another kind.
+
+    A full disk is RunError: what is finished stays. A place that may not be written is InputError.
+    """
+    where, why = str(error.filename or place), error.strerror or str(error)
+    if error.errno in FULL:
+        return RunError(where, f"cannot be written ({why})", "free some space; what is finished stays")
+    if error.errno in FORBIDDEN:
+        return InputError(where, f"cannot be written ({why})", "choose a folder that can be: RECSYS_HOME, or --out")
+    return None
+
+
+def nearest(name: object, known: Iterable[str]) -> str | None:
+    """The known name that `name` most likely means, or None where nothing is close.
+
+    >>> nearest("epochz", ["epochs", "batch_size"])
+    'epochs'
+    """
+    close = difflib.get_close_matches(str(name), list(known), n=1, cutoff=0.6)
+    return close[0] if close else None
+
+
+def did_you_mean(name: object, known: Iterable[str]) -> str:
+    """A remedy that names the nearest known name, and all of them.
+
+    >>> did_you_mean("epochz", ["batch_size", "epochs"])
+    "did you mean 'epochs'? Known: batch_size, epochs"
+    """
+    known = sorted(known)
+    close = nearest(name, known)
+    listed = "Known: " + ", ".join(known)
+    return f"did you mean '{close}'? {listed}" if close else listed

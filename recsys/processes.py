@@ -1,0 +1,136 @@
+"""Processes that end with the one that started them, however that one ends."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import IO, Any
+
+import psutil
+
+
+def start_leashed(
+    args: Sequence[str],
+    records: Path,
+    *,
+    output: IO[Any] | int = subprocess.DEVNULL,
+    env: Mapping[str, str] | None = None,
+    pass_fds: Sequence[int] = (),
+    cwd: Path | None = None,
+) -> subprocess.Popen[bytes]:
+    """Start a process in a session of its own that holds our pipe as standard input.
+
+    The process calls `end_with_parent`, so it ends when the pipe closes: also when this process is killed. records: a
+    folder where its id and start time are noted, for `end_orphans`.
+    """
+    process = subprocess.Popen(
+        args,
+        stdin=subprocess.PIPE,
+        stdout=output,
+        stderr=subprocess.STDOUT,
+        env=env,
+        cwd=cwd,
+        pass_fds=pass_fds,
+        start_new_session=True,
+    )
+    _note(process.pid, records)
+    return process
+
+
+def end_with_parent() -> None:
+    """In a leashed process: end it, and all it started, when the parent's pipe closes."""
+
+    def watch() -> None:
+        with contextlib.suppress(OSError, ValueError):
+            while os.read(0, 1024):
+                pass
+        os.killpg(os.getpgrp(), signal.SIGKILL)
+
+    threading.Thread(target=watch, name="leash", daemon=True).start()
+
+
+def end(process: subprocess.Popen[bytes], records: Path, patience: float = 0.0) -> None:
+    """End a leashed process and all it started: TERM and `patience` seconds where it has something to finish, KILL."""
+    if patience and process.poll() is None:
+        process.terminate()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(patience)
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    if process.stdin:
+        with contextlib.suppress(OSError):
+            process.stdin.close()
+    (records / f"{process.pid}.json").unlink(missing_ok=True)
+
+
+def end_orphans(records: Path) -> list[int]:
+    """Kill the recorded processes whose parent is gone, and forget those that are gone themselves; the ids killed."""
+    ended = []
+    for record in records.glob("*.json"):
+        try:
+            noted = json.loads(record.read_text())
+            child, parent = noted["process"], noted["parent"]
+        except (OSError, ValueError, KeyError):
+            continue
+        if _is_alive(*parent):
+            continue
+        if _is_alive(*child):
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(child[0], signal.SIGKILL)
+                ended.append(child[0])
+        record.unlink(missing_ok=True)
+    return ended
+
+
+def python(module: str, *args: str) -> list[str]:
+    """The command that runs a module in a fresh interpreter like this one."""
+    return [sys.executable, "-m", module, *args]
+
+
+def peak_memory(pid: int | str = "self") -> int:
+    """Largest resident size of a process so far, in bytes; 0 where the system does not tell.
+
+    Read from /proc where there is one: `ru_maxrss` of a child starts at its parent's peak.
+    """
+    with contextlib.suppress(OSError):
+        for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) * 1024
+    with contextlib.suppress(psutil.Error):
+        return int(psutil.Process(None if pid == "self" else int(pid)).memory_info().rss)
+    return 0
+
+
+def _note(pid: int, records: Path) -> None:
+    records.mkdir(parents=True, exist_ok=True)
+    with contextlib.suppress(psutil.Error):
+        own = psutil.Process()
+        noted = {"process": [pid, psutil.Process(pid).create_time()], "parent": [own.pid, own.create_time()]}
+        (records / f"{pid}.json").write_text(json.dumps(noted))
+
+
+def _is_alive(pid: int, started: float) -> bool:
+    try:
+        process = psutil.Process(pid)
+        return abs(process.create_time() - started) < 1 and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.Error:
+        return False
+
+
+def wait_until(true: Any, seconds: float, every: float = 0.05) -> bool:
+    """Whether `true()` holds within so many seconds."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if true():
+            return True
+        time.sleep(every)
+    return bool(true())

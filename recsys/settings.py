@@ -1,0 +1,68 @@
+"""The installation: folders, ports and switches, from the environment and never from a spec."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from pathlib import Path
+
+from pydantic import AliasChoices, Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """What the environment says about this installation.
+
+    home: where the database, artifacts, store, cache and logs live. data_dir: a folder with downloaded data sets.
+    """
+
+    model_config = SettingsConfigDict(env_prefix="RECSYS_", frozen=True, extra="ignore")
+
+    home: Path = Path(".recsys")
+    data_dir: Path | None = None
+    movielens_url: str = "https://files.grouplens.org/datasets/movielens"
+    prefect_port: int = Field(default=4200, ge=1, le=65535)
+    mlflow_port: int = Field(default=5000, ge=1, le=65535)
+    tracking_uri: str | None = Field(default=None, validation_alias=AliasChoices("MLFLOW_TRACKING_URI"))
+    prefect_api_url: str | None = Field(default=None, validation_alias=AliasChoices("PREFECT_API_URL"))
+
+    @cached_property
+    def root(self) -> Path:
+        """The home as an absolute path."""
+        return self.home.expanduser().absolute()
+
+    @property
+    def store(self) -> Path:
+        return self.root / "store"
+
+    @property
+    def cache(self) -> Path:
+        return self.root / "cache"
+
+    @property
+    def logs(self) -> Path:
+        return self.root / "logs"
+
+    @property
+    def processes(self) -> Path:
+        """Where running child processes are noted."""
+        return self.root / "processes"
+
+    @property
+    def database(self) -> Path:
+        """MLflow's SQLite file."""
+        return self.root / "mlflow.db"
+
+    @property
+    def artifacts(self) -> Path:
+        """The folder of MLflow's artifacts."""
+        return self.root / "artifacts"
+
+    @property
+    def mlflow_uri(self) -> str:
+        """The tracking URI: the environment's, else this home's database, always absolute."""
+        return self.tracking_uri or f"sqlite:///{self.database}"
+
+    @property
+    def owns_tracking(self) -> bool:
+        """True where MLflow's records are this home's own database."""
+        return self.tracking_uri in (None, "", f"sqlite:///{self.database}")

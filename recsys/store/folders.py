@@ -1,0 +1,135 @@
+"""Folders that are complete or absent: computed under a lock, verified by hash, moved into place in one step."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import shutil
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from filelock import FileLock
+from pydantic import BaseModel, ConfigDict
+
+from recsys.errors import not_written
+from recsys.store.keys import digest, file_digest
+
+log = logging.getLogger(__name__)
+
+MANIFEST = "store.json"
+FORMAT = 1
+
+
+class Ref(BaseModel):
+    """A small reference to a stored folder: what tasks pass instead of frames.
+
+    key: hash of what went in. digest: hash of the files that came out. cached: True where it was there before.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    stage: str
+    key: str
+    digest: str
+    folder: Path
+    cached: bool = False
+
+
+class Store:
+    """Stored folders below one root: `root/<stage>/<key>`."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def get(self, stage: str, key: str) -> Ref | None:
+        """The stored folder, verified file by file, or None where it is absent or damaged."""
+        folder = self.root / stage / key
+        if not folder.is_dir():
+            return None
+        found = _verified(folder)
+        if found is None:
+            log.warning("%s/%s is damaged and will be computed anew", stage, key)
+            return None
+        return Ref(stage=stage, key=key, digest=found, folder=folder, cached=True)
+
+    def produce(self, stage: str, key: str, build: Callable[[Path], None], fresh: bool = False) -> Ref:
+        """The stored folder under this key; where it is absent, or `fresh` is asked for, `build` fills it.
+
+        Two processes with one key: one computes, the other waits and reuses. An exception of `build` leaves nothing.
+        Raises RunError where the disk is full, InputError where the folder may not be written.
+        """
+        parent = self.root / stage
+        try:
+            parent.mkdir(parents=True, exist_ok=True)
+            lock = FileLock(parent / f".{key}.lock")
+            with lock:
+                found = None if fresh else self.get(stage, key)
+                if found is not None:
+                    return found
+                for leftover in parent.glob(f".{key}.*.tmp"):
+                    shutil.rmtree(leftover, ignore_errors=True)
+                temporary = parent / f".{key}.{uuid.uuid4().hex[:8]}.tmp"
+                temporary.mkdir()
+                try:
+                    build(temporary)
+                    found_digest = _seal(temporary, stage, key)
+                    shutil.rmtree(parent / key, ignore_errors=True)
+                    temporary.replace(parent / key)
+                    _sync_folder(parent)
+                finally:
+                    shutil.rmtree(temporary, ignore_errors=True)
+        except OSError as error:
+            raise not_written(error, parent) or error from error
+        return Ref(stage=stage, key=key, digest=found_digest, folder=parent / key)
+
+    def entries(self) -> Iterator[Path]:
+        """All stored folders, finished or left over from a kill."""
+        for stage in sorted(self.root.iterdir()) if self.root.is_dir() else []:
+            if stage.is_dir():
+                yield from sorted(path for path in stage.iterdir() if path.is_dir())
+
+
+def _files(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.rglob("*") if path.is_file() and path.name != MANIFEST)
+
+
+def _seal(folder: Path, stage: str, key: str) -> str:
+    """Write the manifest of a finished folder, and make both durable."""
+    files = {}
+    for path in _files(folder):
+        with path.open("rb") as file:
+            os.fsync(file.fileno())
+        files[path.relative_to(folder).as_posix()] = {"sha256": file_digest(path), "bytes": path.stat().st_size}
+    manifest = {"format": FORMAT, "stage": stage, "key": key, "files": files, "digest": digest(files)}
+    with (folder / MANIFEST).open("w") as file:
+        json.dump(manifest, file, indent=1, sort_keys=True)
+        file.flush()
+        os.fsync(file.fileno())
+    _sync_folder(folder)
+    return str(manifest["digest"])
+
+
+def _verified(folder: Path) -> str | None:
+    try:
+        manifest = json.loads((folder / MANIFEST).read_text())
+        if manifest["format"] != FORMAT or digest(manifest["files"]) != manifest["digest"]:
+            return None
+        if {path.relative_to(folder).as_posix() for path in _files(folder)} != set(manifest["files"]):
+            return None
+        for name, expected in manifest["files"].items():
+            path = folder / name
+            if path.stat().st_size != expected["bytes"] or file_digest(path) != expected["sha256"]:
+                return None
+        return str(manifest["digest"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

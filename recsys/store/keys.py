@@ -1,0 +1,88 @@
+"""Digests of values, of files and of the code that a stage runs."""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import importlib.util
+import json
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+# The registry names every model: with it in the closure, adding one would make every stored fit stale.
+NOT_CODE_OF_A_STAGE = frozenset({"recsys.models.registry"})
+
+
+def digest(value: Any) -> str:
+    """SHA-256 of a JSON value in canonical form, as 64 hexadecimal digits.
+
+    Raises ValueError where the value is not plain JSON, or holds NaN or infinity.
+
+    >>> digest({"a": 1, "b": 2}) == digest({"b": 2, "a": 1})
+    True
+    """
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def file_digest(path: Path) -> str:
+    """SHA-256 of a file's bytes."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@cache
+def code_digest(*modules: str) -> str:
+    """SHA-256 of the source of these modules and of everything they import from their own packages.
+
+    The registry of models is left out. Raises ModuleNotFoundError where a module has no source file.
+    """
+    found: dict[str, Path] = {}
+    waiting = list(modules)
+    while waiting:
+        name = waiting.pop()
+        if name in found or name in NOT_CODE_OF_A_STAGE:
+            continue
+        path = _source(name)
+        if path is None:
+            raise ModuleNotFoundError(f"no source file for module {name}")
+        found[name] = path
+        waiting += [other for other in _imported(name, path) if other not in found]
+    return digest({name: file_digest(path) for name, path in found.items()})
+
+
+@cache
+def _package_folder(top: str) -> Path | None:
+    spec = importlib.util.find_spec(top)
+    if spec is None or not spec.submodule_search_locations:
+        return None
+    return Path(next(iter(spec.submodule_search_locations)))
+
+
+def _source(name: str) -> Path | None:
+    top, *rest = name.split(".")
+    folder = _package_folder(top)
+    if folder is None:
+        return None
+    path = folder.joinpath(*rest)
+    for candidate in (path / "__init__.py", path.with_suffix(".py")):
+        if candidate.is_file():
+            return candidate
+    return None
+
+
+def _imported(name: str, path: Path) -> set[str]:
+    """Modules of the same top-level package that one source file imports, the packages above them included."""
+    top = name.split(".")[0]
+    package = name if path.name == "__init__.py" else name.rpartition(".")[0]
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_bytes())):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            base = package.rsplit(".", node.level - 1)[0] if node.level else ""
+            origin = ".".join(part for part in (base, node.module) if part)
+            names |= {origin} | {f"{origin}.{alias.name}" for alias in node.names}
+    names |= {name.rsplit(".", depth)[0] for name in names | {name} for depth in range(1, name.count(".") + 1)}
+    return {other for other in names if other.split(".")[0] == top and _source(other) is not None}

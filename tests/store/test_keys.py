@@ -1,0 +1,84 @@
+"""Digests change with what they are of, and with nothing else."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from recsys.store import code_digest, digest
+from recsys.store.keys import _package_folder
+
+
+@pytest.fixture
+def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    folder = tmp_path / "paquet"
+    folder.mkdir()
+    (folder / "__init__.py").write_text("")
+    (folder / "stage.py").write_text("from paquet import near\nimport json\n")
+    (folder / "near.py").write_text("def f():\n    from .far import g\n    return g()\n")
+    (folder / "far.py").write_text("def g():\n    return 1\n")
+    (folder / "other.py").write_text("x = 1\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    code_digest.cache_clear()
+    _package_folder.cache_clear()
+    yield folder
+    sys.modules.pop("paquet", None)
+    code_digest.cache_clear()
+    _package_folder.cache_clear()
+
+
+@pytest.mark.parametrize(("changed", "matters"), [("stage", True), ("near", True), ("far", True), ("other", False)])
+def test_closure_of_imports(package: Path, changed: str, matters: bool) -> None:
+    before = code_digest("paquet.stage")
+    path = package / f"{changed}.py"
+    path.write_text(path.read_text() + "# changed\n")
+    code_digest.cache_clear()
+    assert (code_digest("paquet.stage") != before) == matters
+
+
+def test_the_registry_is_no_code_of_a_stage() -> None:
+    from recsys.store.keys import _imported, _source
+
+    path = _source("recsys.experiment.fit")
+    assert path is not None
+    assert "recsys.models.registry" in _imported("recsys.experiment.fit", path)
+    assert code_digest("recsys.experiment.fit") == code_digest("recsys.experiment.fit", "recsys.models.registry")
+
+
+def closure(*modules: str) -> set[str]:
+    from recsys.store import keys
+
+    seen: set[str] = set()
+    waiting = list(modules)
+    while waiting:
+        name = waiting.pop()
+        path = keys._source(name)
+        if name not in seen and name not in keys.NOT_CODE_OF_A_STAGE and path is not None:
+            seen.add(name)
+            waiting += keys._imported(name, path)
+    return seen
+
+
+def test_a_model_is_not_in_the_key_of_another() -> None:
+    """Editing one model refits that one."""
+    seen = closure("recsys.experiment.fit", "recsys.models.ease")
+    assert "recsys.models.ease" in seen
+    assert not seen & {f"recsys.models.{name}" for name in ("popularity", "mf", "two_tower", "user_knn")}
+
+
+def test_a_message_of_the_spec_refits_nothing() -> None:
+    seen = closure("recsys.experiment.fit")
+    assert not seen & {"recsys.experiment.spec", "recsys.experiment.trouble", "recsys.comparison.leaderboard"}
+
+
+def test_unknown_module() -> None:
+    with pytest.raises(ModuleNotFoundError):
+        code_digest("recsys.no_such_module")
+
+
+def test_digest_refuses_what_is_no_json() -> None:
+    with pytest.raises(ValueError, match="JSON"):
+        digest({"a": float("nan")})
