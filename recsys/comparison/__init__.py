@@ -1,0 +1,1 @@
+"""Comparison: what the differences between models are worth."""

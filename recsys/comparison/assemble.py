@@ -1,0 +1,152 @@
+"""From the cells of a comparison to the files of its folder."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import yaml
+
+from recsys.comparison.evaluation import Evaluation
+from recsys.comparison.leaderboard import Leaderboard, Outcome, leaderboard
+from recsys.data.dataset import Dataset
+from recsys.experiment.lists import Lists
+from recsys.experiment.spec import Experiment
+from recsys.metrics.registry import is_primary
+from recsys.models.registry import model_class
+
+
+@dataclass(frozen=True)
+class CellResult:
+    """One fitted and evaluated (model, seed, fold), by its folders."""
+
+    label: str
+    seed: int
+    fold: int
+    fit: Path
+    evaluation: Path
+    run_id: str | None
+
+    @property
+    def key(self) -> tuple[str, int, int]:
+        return self.label, self.seed, self.fold
+
+
+def assemble(
+    folder: Path,
+    spec: Experiment,
+    data: Dataset,
+    cells: Sequence[CellResult],
+    failures: Mapping[str, str],
+    manifest: Mapping[str, Any],
+) -> Leaderboard:
+    """Write leaderboard.csv, recommendations.parquet, per_user.parquet, spec.yaml, manifest.json and what the report
+    adds to them: intervals.csv, differences.csv, curves.json.
+
+    A label with any failed cell counts as failed: its row says why, and it has no numbers.
+    """
+    whole = [cell for cell in cells if cell.label not in failures]
+    evaluations = {cell: Evaluation.load(cell.evaluation) for cell in whole}
+    per_user = pd.concat([_user_rows(cell, found) for cell, found in evaluations.items()] or [pd.DataFrame()])
+    columns = [name for name in spec.evaluation.columns if _has_values(name, evaluations.values())]
+    outcomes = [_outcome(model.row, model.name, spec, evaluations, failures) for model in spec.models]
+    per_user = per_user.reindex(columns=[*_KEYS, "rows", *filter(is_primary, columns)])
+    board = leaderboard(
+        per_user, outcomes, columns, spec.evaluation.primary, intervals=list(filter(is_primary, columns))
+    )
+    board.frame.to_csv(folder / "leaderboard.csv", index=False)
+    board.intervals.to_csv(folder / "intervals.csv", index=False)
+    board.differences.to_csv(folder / "differences.csv", index=False)
+    public = per_user.drop(columns="rows").assign(user=data.users.ids[per_user["user"].to_numpy(dtype=np.int64)])
+    public.to_parquet(folder / "per_user.parquet", index=False)
+    _write_recommendations(folder / "recommendations.parquet", data, whole)
+    curves = {
+        f"{cell.label}/{cell.seed}/{cell.fold}": json.loads((cell.fit / "curves.json").read_text()) for cell in whole
+    }
+    (folder / "curves.json").write_text(json.dumps(curves))
+    resolved = spec.model_dump(mode="json", exclude_none=True)
+    (folder / "spec.yaml").write_text(yaml.safe_dump(resolved, sort_keys=False, allow_unicode=True))
+    notes = {"best": board.best, "note": board.note, "failures": dict(failures)}
+    cold = {cell.label: {"users": found.n_cold, **found.cold} for cell, found in evaluations.items() if found.n_cold}
+    whole_manifest = {**manifest, **notes, "cold": cold}
+    (folder / "manifest.json").write_text(json.dumps(whole_manifest, indent=1, sort_keys=True))
+    return board
+
+
+_KEYS = ("model", "seed", "fold", "user")
+
+
+def _user_rows(cell: CellResult, found: Evaluation) -> pd.DataFrame:
+    keys = {"model": cell.label, "seed": cell.seed, "fold": cell.fold, "user": found.users, "rows": found.rows}
+    return pd.DataFrame({**keys, **found.per_user})
+
+
+def _has_values(column: str, evaluations: Any) -> bool:
+    """Whether any model has this column: without values in the data, or a model that predicts them, rmse has none."""
+    return any(column in found.overall for found in evaluations) or not evaluations
+
+
+def _outcome(
+    label: str,
+    name: str,
+    spec: Experiment,
+    evaluations: Mapping[CellResult, Evaluation],
+    failures: Mapping[str, str],
+) -> Outcome:
+    control = model_class(name).control
+    if label in failures:
+        return Outcome(label, control, status=failures[label])
+    own = {cell: found for cell, found in evaluations.items() if cell.label == label}
+    overall = _means([found.overall for found in own.values()])
+    measured = _means([json.loads((cell.fit / "measured.json").read_text()) for cell in own])
+    ids = [cell.run_id for cell in own if cell.run_id]
+    return Outcome(
+        label,
+        control,
+        seeds=len({cell.seed for cell in own}),
+        folds=len({cell.fold for cell in own}),
+        overall=overall,
+        measured=measured | {"mlflow_run_id": " ".join(ids)},
+    )
+
+
+def _means(each: Sequence[Mapping[str, float]]) -> dict[str, Any]:
+    return {str(name): value for name, value in pd.DataFrame(each).mean().items()}
+
+
+def _write_recommendations(path: Path, data: Dataset, cells: Sequence[CellResult]) -> None:
+    """A row group a cell, so that memory holds one at a time."""
+    writer = None
+    try:
+        for cell in cells:
+            lists = Lists.load(cell.fit)
+            there = lists.items >= 0
+            row, place = np.nonzero(there)
+            table = pa.table(
+                {
+                    "model": pa.DictionaryArray.from_arrays(np.zeros(len(row), np.int32), [cell.label]).cast(
+                        pa.string()
+                    ),
+                    "seed": np.full(len(row), cell.seed, dtype=np.int64),
+                    "fold": np.full(len(row), cell.fold, dtype=np.int64),
+                    "user": pa.array(data.users.ids[lists.users[row]]),
+                    "item": pa.array(data.items.ids[lists.items[there]]),
+                    "rank": (place + 1).astype(np.int32),
+                    "score": lists.scores[there],
+                }
+            )
+            writer = writer or pq.ParquetWriter(path, table.schema, compression="zstd")
+            writer.write_table(table)
+    finally:
+        if writer is not None:
+            writer.close()
+    if writer is None:
+        empty: dict[str, list[Any]] = {name: [] for name in ("model", "seed", "fold", "user", "item", "rank", "score")}
+        pd.DataFrame(empty).to_parquet(path, index=False)

@@ -1,0 +1,132 @@
+"""The metrics of one model's lists, a value a user, with intervals."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from recsys.comparison.bootstrap import bootstrap
+from recsys.config import FloatArray, IntArray
+from recsys.data.dataset import Dataset
+from recsys.experiment.lists import Lists
+from recsys.experiment.spec import Experiment
+from recsys.metrics.context import Context
+from recsys.metrics.evaluate import Scores, evaluate, evaluate_values
+from recsys.metrics.registry import METRICS, parse_column
+from recsys.metrics.truth import pairs_as_sets, truth_of
+from recsys.splits.account import positives
+from recsys.splits.fold import Fold, training_rows
+
+
+@dataclass(frozen=True, eq=False)
+class Evaluation:
+    """What one model reached on one fold.
+
+    users: (n,) positions in the data set of the users counted. rows: (n,) test rows of each. per_user: (n,) values by
+    column; NaN where a user has none. overall: by column. intervals: low and high of 95 % by column, where there are
+    users enough; note: why there are none. n_cold: users with a test positive who are unknown to the model. cold:
+    their means by column.
+    """
+
+    users: IntArray
+    rows: IntArray
+    per_user: dict[str, FloatArray]
+    overall: dict[str, float]
+    intervals: dict[str, tuple[float, float]]
+    n_cold: int
+    cold: dict[str, float]
+    note: str | None
+
+    def save(self, folder: Path) -> None:
+        """Write to an empty folder."""
+        np.savez(folder / "per_user.npz", users=self.users, rows=self.rows, **self.per_user)  # type: ignore[arg-type]
+        summary = {name: getattr(self, name) for name in ("overall", "intervals", "n_cold", "cold", "note")}
+        (folder / "summary.json").write_text(json.dumps(summary | {"n_users": len(self.users)}))
+
+    @classmethod
+    def load(cls, folder: Path) -> Evaluation:
+        """Read a stored evaluation."""
+        summary = json.loads((folder / "summary.json").read_text())
+        del summary["n_users"]
+        with np.load(folder / "per_user.npz", allow_pickle=False) as arrays:
+            columns = {name: arrays[name] for name in arrays.files}
+        return cls(users=columns.pop("users"), rows=columns.pop("rows"), per_user=columns, **summary)
+
+
+def evaluate_lists(spec: Experiment, dataset: Path, fold: Path, fit: Path, folder: Path) -> None:
+    """Evaluate the lists in `fit` as the experiment says, and write the Evaluation to `folder`."""
+    evaluation_of(spec, Dataset.load(dataset), Fold.load(fold), Lists.load(fit)).save(folder)
+
+
+def evaluation_of(spec: Experiment, data: Dataset, fold: Fold, lists: Lists) -> Evaluation:
+    """The metrics of lists. Raises ValueError where a list is no list."""
+    asked = spec.evaluation
+    truth_rows = positives(data, fold.test, spec.positive)
+    truth = truth_of(data.user[truth_rows], data.item[truth_rows], lists.users, len(data.items))
+    context = _context(spec, data, fold)
+    warm = np.asarray(lists.warm)
+    counted = warm if spec.users == "warm" else np.ones(len(warm), dtype=bool)
+    users = np.asarray(lists.users[counted])
+    scores = evaluate(lists.items[counted], truth[counted], asked.metrics, asked.k, context)
+    per_user, overall = scores.per_user, scores.overall
+    if lists.predicted is not None:
+        values = _values(spec, data, fold, lists)
+        overall = overall | values.overall
+        per_user = per_user | {name: column[users] for name, column in values.per_user.items()}
+    per_user = {name: per_user[name] for name in asked.columns if name in per_user}
+    rows = np.bincount(data.user[fold.test], minlength=len(data.users))[users]
+    intervals, note = _intervals(per_user, rows)
+    cold = evaluate(lists.items[~warm], truth[~warm], asked.metrics, asked.k, context).overall if not warm.all() else {}
+    return Evaluation(
+        users=users,
+        rows=rows,
+        per_user=per_user,
+        overall={name: overall[name] for name in asked.columns if name in overall},
+        intervals=intervals,
+        n_cold=int(np.count_nonzero(~warm)),
+        cold=cold,
+        note=note,
+    )
+
+
+def _context(spec: Experiment, data: Dataset, fold: Fold) -> Context:
+    fitted = training_rows(data, fold, spec.refit)
+    liked = positives(data, fitted, spec.positive)
+    had = pairs_as_sets(data.user[liked], data.item[liked], len(data.users), len(data.items))
+    popularity = np.bincount(had.indices, minlength=len(data.items))
+    everything = spec.evaluation.candidates == "catalogue"
+    n_candidates = len(data.items) if everything else np.count_nonzero(np.bincount(data.item[fitted]))
+    return Context(popularity, int(np.count_nonzero(np.bincount(data.user[fitted]))), int(n_candidates))
+
+
+def _values(spec: Experiment, data: Dataset, fold: Fold, lists: Lists) -> Scores:
+    """Errors of predicted values over the test rows of the users counted, positive or not."""
+    user, actual = data.user[fold.test], data.value[fold.test]  # type: ignore[index]
+    predicted = np.asarray(lists.predicted)
+    if spec.users == "warm":
+        fitted = np.zeros(len(data.users), dtype=bool)
+        fitted[data.user[training_rows(data, fold, spec.refit)]] = True
+        kept = fitted[user]
+        user, actual, predicted = user[kept], actual[kept], predicted[kept]
+    return evaluate_values(predicted, actual, user, len(data.users), spec.evaluation.metrics)
+
+
+def _intervals(per_user: dict[str, FloatArray], rows: IntArray) -> tuple[dict[str, tuple[float, float]], str | None]:
+    """95 % intervals of the columns: means over users, or over rows where the metric is a pooled one."""
+    if not per_user or not len(rows):
+        return {}, None
+    pools = [METRICS[parse_column(name)[0].name].pool for name in per_user]
+    columns = [pool.into(each) if pool else each for pool, each in zip(pools, per_user.values(), strict=True)]
+    values = np.stack(columns, axis=1)
+    weights = np.stack([rows if pool else np.ones(len(rows)) for pool in pools], axis=1).astype(np.float64)
+    weights[np.isnan(values)] = 0
+    sample = bootstrap(values, weights=None if np.all(weights == 1) else weights)
+    bounds = {}
+    for name, pool, (_, *ends) in zip(per_user, pools, sample.intervals(), strict=True):
+        if np.isfinite(ends).all():
+            low, high = pool.back(np.array(ends)) if pool else ends
+            bounds[name] = (float(low), float(high))
+    return bounds, sample.note

@@ -1,0 +1,85 @@
+"""What a comparison leaves: the files of its folder, and how to read them back."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from recsys.errors import not_written
+from recsys.store import Ref
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+FILES = ("leaderboard.csv", "recommendations.parquet", "per_user.parquet", "spec.yaml", "manifest.json", "report.html")
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A finished comparison in its folder."""
+
+    out: Path
+    run_key: str
+    run_id: str
+    cached: bool = False
+
+    @cached_property
+    def leaderboard(self) -> pd.DataFrame:
+        """A row a label, best first."""
+        import pandas as pd
+
+        return pd.read_csv(self.out / "leaderboard.csv")
+
+    @cached_property
+    def recommendations(self) -> pd.DataFrame:
+        """model, seed, fold, user, item, rank, score."""
+        import pandas as pd
+
+        return pd.read_parquet(self.out / "recommendations.parquet")
+
+    @cached_property
+    def per_user(self) -> pd.DataFrame:
+        """model, seed, fold, user and a column a metric."""
+        import pandas as pd
+
+        return pd.read_parquet(self.out / "per_user.parquet")
+
+    @cached_property
+    def manifest(self) -> dict[str, Any]:
+        """Fingerprints, versions, seeds, threads, accounts and warnings."""
+        return json.loads((self.out / "manifest.json").read_text())
+
+    @property
+    def failures(self) -> dict[str, str]:
+        """Why models failed, by label."""
+        return dict(self.manifest["failures"])
+
+
+def deliver(refs: Sequence[Ref], out: Path) -> None:
+    """Copy stored files to the folder `out`, each in one step.
+
+    Raises RunError where the disk is full, InputError where the folder may not be written.
+    """
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        for source in [path for ref in refs for path in ref.folder.iterdir() if path.name in FILES]:
+            temporary = out / f".{source.name}.part"
+            shutil.copyfile(source, temporary)
+            temporary.replace(out / source.name)
+    except OSError as error:
+        raise not_written(error, out) or error from error
+
+
+def default_out(name: str, run_key: str) -> Path:
+    """Where results go that are sent nowhere else: `runs/<name>/<run key>` here."""
+    return Path("runs") / name / run_key[:12]
+
+
+def rows_of(leaderboard: pd.DataFrame) -> list[Mapping[str, Any]]:
+    """Rows of the leaderboard as plain JSON values, null where there is none."""
+    return json.loads(leaderboard.to_json(orient="records", double_precision=15))

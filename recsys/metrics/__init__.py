@@ -1,0 +1,1 @@
+"""Metrics: ranked lists and the truth in, one value a user out."""

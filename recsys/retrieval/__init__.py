@@ -1,0 +1,1 @@
+"""Retrieval: the best k items of each user, from scores."""
