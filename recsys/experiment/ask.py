@@ -1,0 +1,106 @@
+"""What stored models recommend to given users, side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from recsys.config import IntArray
+from recsys.data.dataset import Dataset, Entities
+from recsys.data.features import TITLE
+from recsys.data.interactions import Interactions, history_view, training_view
+from recsys.errors import InputError
+from recsys.experiment.spec import Experiment
+from recsys.models.registry import open_model
+from recsys.retrieval.lists import recommend
+from recsys.splits.fold import Fold, training_rows
+
+
+@dataclass(frozen=True)
+class Question:
+    """Users by their ids as text, or one new user with a history of item ids."""
+
+    users: tuple[str, ...] = ()
+    history: tuple[str, ...] = ()
+    k: int = 5
+
+
+def ask(question: Question, spec: Experiment, dataset: Path, fold: Path, fits: Mapping[str, Path]) -> dict[str, Any]:
+    """Lists of each model for each user, and how far the models agree.
+
+    fits: stored fits by label. Returns {"recommendations": [{model, user, item, rank, score, known, features…}],
+    "overlap": [{user, model, other, overlap, jaccard}]}. Raises InputError where an item of the history is unknown.
+    """
+    data, part = Dataset.load(dataset), Fold.load(fold)
+    rows = training_rows(data, part, spec.refit)
+    train = training_view(data, rows, spec.positive, spec.data.weight, spec.evaluation.candidates == "catalogue")
+    found: list[dict[str, Any]] = []
+    for label, fit in fits.items():
+        model = open_model(fit / "model")
+        for user, source, position, known in _sources(question, train):
+            items, scores = recommend(
+                model, source, np.array([position]), question.k, exclude_seen=spec.evaluation.exclude_seen, known=known
+            )
+            found += _lines(label, user, known, items[0], scores[0], train.items)
+    return {"recommendations": found, "overlap": _overlap(found, question.k)}
+
+
+def _sources(question: Question, train: Interactions) -> list[tuple[Any, Interactions, int, bool]]:
+    """Each user with where the history is read: the training part, or a view of one who is new."""
+    if question.history:
+        positions = [train.items.parse(item) for item in question.history]
+        for item, position in zip(question.history, positions, strict=True):
+            if position < 0:
+                raise InputError("--history", f"no item '{item}' in training", "name items that the models have seen")
+        return [("new", history_view(train, np.array(positions)), 0, False)]
+    sources = []
+    nobody = history_view(train, np.array([], dtype=np.int64))
+    for text in question.users:
+        position = train.users.parse(text)
+        known = position >= 0
+        user = train.users.ids[position] if known else text
+        sources.append((user, train if known else nobody, max(position, 0), known))
+    return sources
+
+
+def _lines(
+    label: str, user: Any, known: bool, items: IntArray, scores: Any, entities: Entities
+) -> list[dict[str, Any]]:
+    shown = [name for name, kind in entities.kinds.items() if name == TITLE or kind in ("labels", "category")]
+    lines = []
+    for rank, (item, score) in enumerate(zip(items, scores, strict=True), start=1):
+        if item >= 0:
+            about = {name: _plain(entities.features[name].iloc[item]) for name in shown}
+            ids = {"model": label, "user": _plain(user), "item": _plain(entities.ids[item])}
+            lines.append({**ids, "rank": rank, "score": float(score), "known": known, **about})
+    return lines
+
+
+def _overlap(found: Sequence[Mapping[str, Any]], k: int) -> list[dict[str, Any]]:
+    """For each user and pair of models, the items that both lists hold, and the Jaccard index of the two sets."""
+    lists: dict[Any, dict[str, set[Any]]] = {}
+    for line in found:
+        lists.setdefault(line["user"], {}).setdefault(line["model"], set()).add(line["item"])
+    return [
+        {
+            "user": user,
+            "model": one,
+            "other": other,
+            f"overlap@{k}": len(own[one] & own[other]),
+            "jaccard": len(own[one] & own[other]) / len(own[one] | own[other]),
+        }
+        for user, own in lists.items()
+        for one, other in combinations(own, 2)
+    ]
+
+
+def _plain(value: Any) -> Any:
+    """A value as JSON takes it; None where it is missing."""
+    if value is None or value != value:
+        return None
+    return value.item() if isinstance(value, np.generic) else value

@@ -1,0 +1,57 @@
+"""What one model is to do, as a small value that a fresh interpreter can read."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal
+
+from recsys.config import Config
+from recsys.errors import ExpectedError, InputError, RunError
+from recsys.models.base import ModelConfig
+from recsys.models.registry import model_class
+
+
+class Job(Config):
+    """One model, one seed, one fold: fit it and write its lists.
+
+    dataset, fold: stored folders. settings: of the model, its label left out. length: items a list has at most.
+    """
+
+    dataset: Path
+    fold: Path
+    settings: dict[str, Any]
+    seed: int
+    positive: float | None
+    weight: Literal["value", "log"] | None
+    refit: bool
+    primary: str
+    length: int
+    exclude_seen: bool
+    candidates: str
+    predict: bool
+    """Whether values of the test rows are to be predicted too, for rmse and mae."""
+    threads: int
+    device: str = "cpu"
+
+    @property
+    def model(self) -> ModelConfig:
+        return model_class(self.settings["name"]).Config.model_validate(self.settings)
+
+    def question(self) -> dict[str, Any]:
+        """What the result depends on beside data and code: all but the folders."""
+        return self.model_dump(mode="json", exclude={"dataset", "fold"})
+
+
+def as_failure(error: BaseException) -> dict[str, Any]:
+    """An error as plain values, for the process that started this one."""
+    if isinstance(error, ExpectedError):
+        return {"status": error.exit_status, **error.as_dict()}
+    text = str(error).strip().splitlines()
+    message = f"{type(error).__name__}: {text[0]}" if text else type(error).__name__
+    return {"status": 1, "place": "", "message": message, "remedy": None}
+
+
+def from_failure(failure: dict[str, Any], place: str) -> ExpectedError:
+    """The error that `as_failure` described; place: what to name where it named nothing."""
+    kind = InputError if failure["status"] == InputError.exit_status else RunError
+    return kind(failure["place"] or place, failure["message"], failure["remedy"])

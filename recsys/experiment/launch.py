@@ -1,0 +1,168 @@
+"""The parent's side of a model's process: start it, follow it, hold it to its limits, end it."""
+
+from __future__ import annotations
+
+import contextvars
+import json
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from recsys.errors import RunError
+from recsys.experiment.job import Job, from_failure
+from recsys.processes import end, python, start_leashed
+
+POLL_SECONDS = 0.1
+
+
+@dataclass
+class Stop:
+    """Set once a run is to end: nothing starts after that, and what runs is killed."""
+
+    _event: threading.Event = field(default_factory=threading.Event)
+
+    def set(self) -> None:
+        self._event.set()
+
+    def __bool__(self) -> bool:
+        return self._event.is_set()
+
+
+class Stopped(Exception):  # noqa: N818 -- no error: it was asked for
+    """The run was asked to end."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What one model may take: seconds of wall time, bytes of memory; None: as much as there is."""
+
+    seconds: float | None = None
+    n_bytes: int | None = None
+
+
+def run_child(
+    job: Job,
+    folder: Path,
+    *,
+    label: str,
+    records: Path,
+    log: Path,
+    checkpoint: Path,
+    limits: Limits,
+    stop: Stop,
+    tell: Callable[[dict[str, Any]], None],
+) -> None:
+    """Do a job in a process of its own, with its own threads, seed, time and memory.
+
+    folder: where the results go; `measured.json` gets the process's CPU seconds and peak memory. log: keeps what it
+    prints. tell: called with each step of progress. Raises what the child raised as InputError or RunError, RunError
+    where it broke a limit or was killed, and Stopped where `stop` is set.
+    """
+    if stop:
+        raise Stopped
+    log.parent.mkdir(parents=True, exist_ok=True)
+    checkpoint.mkdir(parents=True, exist_ok=True)
+    job_file = checkpoint / "job.json"
+    job_file.write_text(job.model_dump_json())
+    reading, writing = os.pipe()
+    with log.open("ab") as output:
+        arguments = (str(job_file), str(folder), str(checkpoint), str(writing))
+        process = start_leashed(
+            python("recsys.experiment.child", *arguments),
+            records,
+            output=output,
+            env=_environment(job),
+            pass_fds=(writing,),
+        )
+    os.close(writing)
+    steps = _Steps(reading, tell)
+    try:
+        _follow(process.pid, process.poll, limits, stop, label)
+        steps.finish()
+    finally:
+        end(process, records)
+        steps.finish()
+    if steps.failure is not None:
+        raise from_failure(steps.failure, label)
+    if process.returncode != 0 or steps.spent is None:
+        raise RunError(label, _death(process.returncode), f"its output is in {log}")
+    path = folder / "measured.json"
+    spent = {"cpu_seconds": steps.spent["cpu_seconds"], "peak_memory_mb": steps.spent["peak_memory"] / 1e6}
+    path.write_text(json.dumps(json.loads(path.read_text()) | spent))
+
+
+class _Steps:
+    """Reads the child's lines in a thread until it closes its end."""
+
+    def __init__(self, descriptor: int, tell: Callable[[dict[str, Any]], None]) -> None:
+        self.failure: dict[str, Any] | None = None
+        self.spent: dict[str, Any] | None = None
+        self._tell = tell
+        context = contextvars.copy_context()
+        self._thread = threading.Thread(target=context.run, args=(self._read, descriptor), daemon=True)
+        self._thread.start()
+
+    def _read(self, descriptor: int) -> None:
+        with os.fdopen(descriptor) as lines:
+            for line in lines:
+                try:
+                    step = json.loads(line)
+                except ValueError:  # the last line of a process that was killed
+                    continue
+                if "failure" in step:
+                    self.failure = step["failure"]
+                elif "cpu_seconds" in step:
+                    self.spent = step
+                else:
+                    self._tell(step)
+
+    def finish(self) -> None:
+        self._thread.join()
+
+
+def _follow(pid: int, poll: Callable[[], int | None], limits: Limits, stop: Stop, label: str) -> None:
+    started = time.monotonic()
+    child = psutil.Process(pid)
+    while poll() is None:
+        if stop:
+            raise Stopped
+        taken = time.monotonic() - started
+        if limits.seconds is not None and taken > limits.seconds:
+            raise RunError(label, f"ran out of its {limits.seconds:g} seconds", "raise runner.timeout or train less")
+        if limits.n_bytes is not None and _resident(child) > limits.n_bytes:
+            limit = f"{limits.n_bytes / 1e9:g} GB"
+            raise RunError(label, f"ran out of its {limit} of memory", "raise runner.memory or take a smaller model")
+        time.sleep(POLL_SECONDS)
+
+
+def _resident(process: psutil.Process) -> int:
+    try:
+        return int(process.memory_info().rss)
+    except psutil.Error:
+        return 0
+
+
+def _death(returncode: int | None) -> str:
+    if returncode is not None and returncode < 0:
+        name = signal.Signals(-returncode).name
+        return f"its process was ended by {name}" + (" (out of memory?)" if name == "SIGKILL" else "")
+    return "its process failed"
+
+
+def _environment(job: Job) -> dict[str, str]:
+    threads = str(job.threads)
+    names = (
+        "OMP_NUM_THREADS",
+        "OPENBLAS_NUM_THREADS",
+        "MKL_NUM_THREADS",
+        "NUMEXPR_NUM_THREADS",
+        "VECLIB_MAXIMUM_THREADS",
+    )
+    return {**os.environ, **dict.fromkeys(names, threads), "PYTHONHASHSEED": "0"}

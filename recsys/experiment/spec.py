@@ -1,0 +1,244 @@
+"""The experiment: everything that decides a comparison, as one typed, frozen value."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import (
+    BeforeValidator,
+    Field,
+    NonNegativeInt,
+    PlainSerializer,
+    PositiveFloat,
+    PositiveInt,
+    ValidationError,
+    WithJsonSchema,
+    model_validator,
+)
+
+from recsys.config import Config
+from recsys.data.config import SOURCES, DataConfig, Predefined
+from recsys.errors import did_you_mean
+from recsys.experiment.documents import override, read_document
+from recsys.experiment.schema import refine
+from recsys.experiment.trouble import explain, first_finding, wrong
+from recsys.metrics.registry import METRICS, column, is_primary, parse_column
+from recsys.models.base import ModelConfig
+from recsys.models.registry import installed, model_class
+from recsys.splits.config import SPLITS, RandomSplit, SplitConfig
+
+
+def _metric(name: Any) -> Any:
+    if name not in METRICS:
+        raise wrong(f"no metric is called {name!r}", did_you_mean(name, METRICS))
+    return name
+
+
+MetricName = Annotated[str, BeforeValidator(_metric), WithJsonSchema({"type": "string", "enum": sorted(METRICS)})]
+
+
+def _model(entry: Any) -> Any:
+    """A model entry, a name or a mapping, as the typed settings of that model."""
+    if isinstance(entry, ModelConfig):
+        return entry
+    settings = {"name": entry} if isinstance(entry, str) else entry
+    if not isinstance(settings, dict) or not isinstance(settings.get("name"), str):
+        raise wrong(f"{entry!r} is neither the name of a model nor a mapping with one", "write ease or {name: ease}")
+    name = settings["name"]
+    if name not in installed():
+        raise wrong(f"no model is called '{name}'", did_you_mean(name, installed()))
+    config = model_class(name).Config
+    try:
+        return config.model_validate(settings)
+    except ValidationError as error:
+        where, message, remedy = first_finding(error, config)
+        raise wrong(message, remedy, where) from None
+
+
+Model = Annotated[
+    ModelConfig,
+    BeforeValidator(_model),
+    PlainSerializer(lambda model: model.model_dump(mode="json", exclude_none=True)),
+]
+
+
+class Evaluation(Config):
+    """How lists are scored.
+
+    k: the list lengths. primary: the metric that orders the leaderboard and stops training. users: warm are those in
+    training; null: warm, but all under a split of cold users. candidates: train, catalogue, or a file of pairs.
+    """
+
+    metrics: Annotated[tuple[MetricName, ...], Field(min_length=1)] = (
+        "ndcg",
+        "recall",
+        "precision",
+        "map",
+        "mrr",
+        "hit_rate",
+        "coverage",
+        "novelty",
+    )
+    k: Annotated[tuple[Annotated[int, Field(ge=1, le=10_000)], ...], Field(min_length=1)] = (5, 10, 50)
+    primary: str = "ndcg@10"
+    exclude_seen: bool = True
+    users: Literal["warm", "all"] | None = None
+    candidates: Annotated[str, Field(min_length=1)] = "train"
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns of the leaderboard, in order: `ndcg@5`, `ndcg@10`, …"""
+        return tuple(dict.fromkeys(column(name, k) for name in self.metrics for k in sorted(set(self.k))))
+
+    @model_validator(mode="after")
+    def _primary_is_computed(self) -> Self:
+        possible = [name for name in self.columns if is_primary(name)]
+        if self.primary not in possible:
+            message = f"'{self.primary}' is not computed for each user here"
+            raise wrong(message, did_you_mean(self.primary, possible), "primary")
+        return self
+
+
+class Runner(Config):
+    """Where and how wide it runs. workers: models at once; auto: one a core. timeout (seconds) and memory (GB): limits
+    of one model."""
+
+    kind: Literal["local"] = "local"
+    workers: Literal["auto"] | PositiveInt = "auto"
+    timeout: PositiveFloat | None = None
+    memory: PositiveFloat | None = None
+
+
+class Experiment(Config):
+    """Data, split, models and evaluation of one comparison.
+
+    positive: values at or above it are positives, for training implicit models and for the truth; null: all. seeds: of
+    the models, never of the split. refit: fit the final model on training and validation rows.
+    """
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=80, description="Names the runs.")]
+    data: DataConfig
+    split: SplitConfig = RandomSplit()
+    positive: float | None = None
+    models: Annotated[tuple[Model, ...], Field(min_length=1)]
+    evaluation: Evaluation = Evaluation()
+    seeds: Annotated[tuple[NonNegativeInt, ...], Field(min_length=1)] = (42,)
+    refit: bool = True
+    tuning: None = None
+    runner: Runner = Runner()
+
+    @model_validator(mode="after")
+    def _rows_are_unique(self) -> Self:
+        rows = [model.row for model in self.models]
+        twice = sorted({row for row in rows if rows.count(row) > 1})
+        if twice:
+            raise wrong(f"two models have the row '{twice[0]}'", "give one of them a `label`", "models")
+        if len(set(self.seeds)) < len(self.seeds):
+            raise wrong("a seed stands twice", "name each seed once", "seeds")
+        return self
+
+    @model_validator(mode="after")
+    def _somebody_is_evaluated(self) -> Self:
+        if self.split.kind == "cold-users" and self.evaluation.users == "warm":
+            message = "a split of cold users leaves no warm ones to evaluate"
+            raise wrong(message, "set evaluation.users to all, or leave it out", "evaluation.users")
+        return self
+
+    @model_validator(mode="after")
+    def _primary_has_values(self) -> Self:
+        metric, _ = parse_column(self.evaluation.primary)
+        if metric.needs == "values" and not any(model_class(model.name).predicts_values for model in self.models):
+            message = f"none of the models predicts values, which '{self.evaluation.primary}' measures"
+            raise wrong(message, "add a model such as mf, or choose another primary", "evaluation.primary")
+        return self
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core_schema: Any, handler: Any) -> Any:
+        schema = handler(core_schema)
+        refine(handler.resolve_ref_schema(schema))
+        return schema
+
+    @classmethod
+    def load(cls, path: str | Path, overrides: list[str] | tuple[str, ...] = ()) -> Experiment:
+        """Read a spec file. Raises InputError with place and remedy where anything is wrong with it.
+
+        A relative path of data is taken from the current folder, or, where nothing is there, from the spec's folder.
+        """
+        path = Path(path)
+        return cls.parse(_beside(_overridden(read_document(path), overrides), path.parent), str(path))
+
+    @classmethod
+    def parse(cls, document: dict[str, Any], place: str = "spec") -> Experiment:
+        """The experiment that a document describes. Raises InputError where it describes none."""
+        try:
+            return cls.model_validate(document)
+        except ValidationError as error:
+            raise explain(error, cls, place) from None
+
+    def override(self, overrides: list[str] | tuple[str, ...]) -> Experiment:
+        """This experiment with `a.b=value` settings applied, as `--set` does."""
+        if not overrides:
+            return self
+        return self.parse(_overridden(self.model_dump(mode="json", exclude_unset=True), overrides), "overrides")
+
+    @property
+    def predefined(self) -> Predefined | None:
+        """The files of a predefined split."""
+        if self.split.kind != "predefined":
+            return None
+        validation = self.split.validation
+        return Predefined(test=self.split.test, validation=validation if isinstance(validation, str) else None)
+
+    @property
+    def users(self) -> Literal["warm", "all"]:
+        """Whom the metrics count."""
+        return self.evaluation.users or ("all" if self.split.kind == "cold-users" else "warm")
+
+    def candidates(self) -> Iterator[tuple[ModelConfig, int]]:
+        """Every model with every seed; a model without randomness once, under the first seed."""
+        for model in self.models:
+            for seed in self.seeds if model_class(model.name).stochastic else self.seeds[:1]:
+                yield model, seed
+
+
+_KINDS: dict[str, tuple[str, dict[str, Any]]] = {"data.source": ("data", SOURCES), "split.kind": ("split", SPLITS)}
+
+
+def _overridden(document: dict[str, Any], settings: list[str] | tuple[str, ...]) -> dict[str, Any]:
+    """The document with settings applied; setting a kind drops the keys of its section that the new kind lacks."""
+    for setting in settings:
+        document = override(document, [setting])
+        section, kinds = _KINDS.get(setting.partition("=")[0].strip(), ("", {}))
+        values = document.get(section)
+        if isinstance(values, dict):
+            kind = kinds.get(str(values.get("source" if section == "data" else "kind")))
+            if kind is not None:
+                document[section] = {key: value for key, value in values.items() if key in kind.model_fields}
+    return document
+
+
+_PATHS = (
+    *(("data", key) for key in ("interactions", "items", "users", "sessions", "path")),
+    *(("split", key) for key in ("test", "validation")),
+    ("evaluation", "candidates"),
+)
+
+
+def _beside(document: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """The document with relative paths that only exist beside the spec made to point there."""
+    for section, key in _PATHS:
+        values = document.get(section)
+        value = values.get(key) if isinstance(values, dict) else None
+        if not isinstance(value, str) or "://" in value or Path(value).is_absolute() or _is_there(Path(), value):
+            continue
+        if _is_there(folder, value):
+            document = {**document, section: {**document[section], key: str(folder / value)}}
+    return document
+
+
+def _is_there(folder: Path, pattern: str) -> bool:
+    if any(mark in pattern for mark in "*?["):
+        return next(folder.glob(pattern), None) is not None
+    return (folder / pattern).exists()
