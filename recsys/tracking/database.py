@@ -1,0 +1,71 @@
+"""MLflow's SQLite file, which appears complete or not at all."""
+
+from __future__ import annotations
+
+import sqlite3
+import sys
+import uuid
+from pathlib import Path
+
+from filelock import FileLock
+
+from recsys.errors import RunError
+from recsys.processes import end, end_with_parent, python, start_leashed
+from recsys.settings import Settings
+
+
+def ensure_database(settings: Settings) -> None:
+    """Make MLflow's database where the home has none and keeps MLflow's records itself.
+
+    The schema takes seconds, and a kill in between would leave a file that MLflow can neither use nor repair: it is
+    made under another name, in a process that ends with this one, and renamed. Raises RunError where that fails.
+    """
+    database, log = settings.database, settings.logs / "mlflow-database.log"
+    if database.exists() or not settings.owns_tracking:
+        return
+    database.parent.mkdir(parents=True, exist_ok=True)
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(database.with_suffix(".lock")):
+        if database.exists():
+            return
+        for leftover in database.parent.glob(f".{database.name}.*"):
+            leftover.unlink(missing_ok=True)
+        temporary = database.with_name(f".{database.name}.{uuid.uuid4().hex[:8]}")
+        with log.open("ab") as output:
+            maker = start_leashed(python("recsys.tracking.database", str(temporary)), settings.processes, output=output)
+        try:
+            returncode = maker.wait()
+        finally:
+            end(maker, settings.processes)
+        if returncode != 0:
+            raise RunError(str(database), "MLflow could not make its database", f"see {log}; is the disk full?")
+        temporary.replace(database)
+
+
+def run_status(database: Path, run_id: str) -> str | None:
+    """The status of a run, read from the file without importing MLflow; None where there is no such run."""
+    if not database.exists():
+        return None
+    try:
+        with sqlite3.connect(f"file:{database}?mode=ro", uri=True, timeout=10) as connection:
+            row = connection.execute(
+                "SELECT status FROM runs WHERE run_uuid = ? AND lifecycle_stage = 'active'", (run_id,)
+            ).fetchone()
+    except sqlite3.Error:
+        return None
+    return str(row[0]) if row else None
+
+
+def _make(path: Path) -> None:
+    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+
+    store = SqlAlchemyStore(f"sqlite:///{path}", str(path.parent / "artifacts"))  # type: ignore[no-untyped-call]
+    store.engine.dispose()
+    with sqlite3.connect(path) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        connection.execute("PRAGMA journal_mode=DELETE")
+
+
+if __name__ == "__main__":
+    end_with_parent()
+    _make(Path(sys.argv[1]))

@@ -1,0 +1,249 @@
+"""The runs of a comparison in MLflow: one parent, one child a (label, seed, fold). Run ids are always explicit."""
+
+from __future__ import annotations
+
+import math
+import os
+import socket
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+from mlflow import MlflowClient
+from mlflow.entities import (
+    Dataset,
+    DatasetInput,
+    InputTag,
+    LoggedModelOutput,
+    Metric,
+    Param,
+    Run,
+    RunTag,
+    ViewType,
+)
+from mlflow.exceptions import MlflowException
+
+from recsys.settings import Settings
+
+MAX_PARAM = 500
+
+
+@dataclass(frozen=True)
+class ParentRun:
+    """The run of a comparison. children: ids of the finished ones by (label, seed, fold)."""
+
+    run_id: str
+    experiment_id: str
+    children: dict[tuple[str, int, int], str]
+
+
+@dataclass(frozen=True)
+class DataInput:
+    """A data set as a run names it: what it is called, our digest of its content, and what it was used for."""
+
+    name: str
+    digest: str
+    context: str
+    profile: str
+
+
+class Tracker:
+    """MLflow as this project uses it."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self.client = MlflowClient(settings.mlflow_uri)
+
+    def experiment(self, name: str) -> str:
+        """The id of the experiment `recsys/<name>`, made where it is missing."""
+        full = f"recsys/{name}"
+        found = self.client.get_experiment_by_name(full)
+        if found is None:
+            # MLflow refuses its own default location under a SQLite URI, so ours is an absolute file URI.
+            folder = self._settings.artifacts / name
+            location = folder.as_uri() if self._settings.owns_tracking else None
+            try:
+                return str(self.client.create_experiment(full, artifact_location=location))
+            except MlflowException:
+                found = self.client.get_experiment_by_name(full)
+                if found is None:
+                    raise
+        if found.lifecycle_stage == "deleted":
+            self.client.restore_experiment(found.experiment_id)
+        return str(found.experiment_id)
+
+    def open_parent(
+        self, name: str, run_key: str, tags: Mapping[str, str], params: Mapping[str, Any], fresh: bool
+    ) -> ParentRun:
+        """The parent run of this key, reopened where there is one; its half-finished children are deleted.
+
+        fresh: begin a new one all the same. Runs of dead processes in this experiment are marked KILLED on the way.
+        """
+        experiment_id = self.experiment(name)
+        self._mark_dead(experiment_id)
+        found = None if fresh else self._parent(experiment_id, run_key)
+        own = {"role": "comparison", "run_key": run_key, "process": _process_name(), **tags}
+        if found is None:
+            found = self.client.create_run(experiment_id, run_name=name, tags=own)
+            self._log_params(found.info.run_id, params)
+        else:
+            self.client.update_run(found.info.run_id, status="RUNNING")
+            self.client.log_batch(found.info.run_id, tags=[RunTag(key, value) for key, value in own.items()])
+        run_id = found.info.run_id
+        return ParentRun(run_id, experiment_id, self._finished_children(experiment_id, run_id))
+
+    def open_child(self, parent: ParentRun, label: str, seed: int, fold: int, settings: Mapping[str, Any]) -> str:
+        """A new child run; its id."""
+        name = f"{label}-s{seed}" + (f"-f{fold}" if fold else "")
+        tags = {
+            "mlflow.parentRunId": parent.run_id,
+            "role": "candidate",
+            "label": label,
+            "seed": str(seed),
+            "fold": str(fold),
+        }
+        run = self.client.create_run(parent.experiment_id, run_name=name, tags=tags)
+        self._log_params(run.info.run_id, {"model": settings["name"], "seed": seed, "fold": fold} | dict(settings))
+        return str(run.info.run_id)
+
+    def log_inputs(self, run_id: str, inputs: Iterable[DataInput]) -> None:
+        """Name the data that a run used."""
+        self.client.log_inputs(
+            run_id,
+            [
+                DatasetInput(
+                    Dataset(each.name, each.digest[:32], "recsys", each.name, profile=each.profile),
+                    [InputTag("mlflow.data.context", each.context)],
+                )
+                for each in inputs
+            ],
+        )
+
+    def log_steps(self, run_id: str, steps: Iterable[tuple[int, Mapping[str, float]]]) -> None:
+        """Log metrics of several epochs in one call. Raises ValueError where one is not finite."""
+        now = int(time.time() * 1000)
+        metrics = [
+            Metric(key, _finite(key, value), now, step) for step, values in steps for key, value in values.items()
+        ]
+        for start in range(0, len(metrics), 1000):
+            self.client.log_batch(run_id, metrics=metrics[start : start + 1000])
+
+    def log_metrics(self, run_id: str, values: Mapping[str, float]) -> None:
+        """Log final metrics in one call."""
+        self.log_steps(run_id, [(0, values)])
+
+    def tag(self, run_id: str, tags: Mapping[str, str]) -> None:
+        self.client.log_batch(run_id, tags=[RunTag(key, str(value)) for key, value in tags.items()])
+
+    def log_files(self, run_id: str, folder: Path, artifact_path: str | None = None) -> None:
+        """Copy a folder's files to the run's artifacts."""
+        self.client.log_artifacts(run_id, str(folder), artifact_path)
+
+    def log_model(self, parent: ParentRun, run_id: str, label: str, folder: Path, params: Mapping[str, Any]) -> str:
+        """Register a stored model as the run's LoggedModel; its id."""
+        name = "".join(letter if letter not in "/:.%\"' " else "-" for letter in label)
+        model = self.client.create_logged_model(
+            parent.experiment_id,
+            name=name,
+            source_run_id=run_id,
+            params={key: _short(value) for key, value in params.items()},
+            model_type="recsys",
+        )
+        self.client.log_model_artifacts(model.model_id, str(folder))
+        self.client.finalize_logged_model(model.model_id, "READY")
+        self.client.log_outputs(run_id, [LoggedModelOutput(model.model_id, 0)])
+        return str(model.model_id)
+
+    def close(self, run_id: str, status: str) -> None:
+        """End a run as FINISHED, FAILED or KILLED."""
+        self.client.set_terminated(run_id, status)
+
+    def delete(self, run_id: str) -> None:
+        """Close an unfinished run as KILLED and delete it."""
+        self.client.set_terminated(run_id, "KILLED")
+        self.client.delete_run(run_id)
+
+    def _parent(self, experiment_id: str, run_key: str) -> Run | None:
+        found = self.client.search_runs(
+            [experiment_id],
+            f"tags.run_key = '{run_key}' and tags.role = 'comparison'",
+            order_by=["attributes.start_time DESC"],
+            max_results=1,
+        )
+        return found[0] if found else None
+
+    def _finished_children(self, experiment_id: str, parent_id: str) -> dict[tuple[str, int, int], str]:
+        finished = {}
+        token = None
+        while True:
+            page = self.client.search_runs(
+                [experiment_id], f"tags.`mlflow.parentRunId` = '{parent_id}'", ViewType.ACTIVE_ONLY, page_token=token
+            )
+            for run in page:
+                tags = run.data.tags
+                key = (tags["label"], int(tags["seed"]), int(tags["fold"]))
+                if run.info.status == "FINISHED" and key not in finished:
+                    finished[key] = str(run.info.run_id)
+                else:
+                    self.delete(run.info.run_id)
+            token = page.token
+            if not token:
+                return finished
+
+    def _mark_dead(self, experiment_id: str) -> None:
+        running = self.client.search_runs([experiment_id], "attributes.status = 'RUNNING' and tags.role = 'comparison'")
+        for run in running:
+            if not _process_lives(run.data.tags.get("process", "")):
+                self.close(run.info.run_id, "KILLED")
+
+    def _log_params(self, run_id: str, params: Mapping[str, Any]) -> None:
+        flat = [Param(key, _short(value)) for key, value in flatten(params).items()]
+        for start in range(0, len(flat), 100):
+            self.client.log_batch(run_id, params=flat[start : start + 100])
+
+
+def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested mappings and lists of mappings as one level, keys joined by dots.
+
+    >>> flatten({"split": {"kind": "random"}, "models": [{"name": "ease"}]})
+    {'split.kind': 'random', 'models.0.name': 'ease'}
+    """
+    flat: dict[str, Any] = {}
+    for key, value in values.items():
+        if isinstance(value, list) and any(isinstance(entry, Mapping) for entry in value):
+            value = {str(i): entry for i, entry in enumerate(value)}
+        flat |= flatten(value, f"{prefix}{key}.") if isinstance(value, Mapping) else {f"{prefix}{key}": value}
+    return flat
+
+
+def _short(value: Any) -> str:
+    text = str(value)
+    return text if len(text) <= MAX_PARAM else text[: MAX_PARAM - 1] + "…"
+
+
+def _finite(key: str, value: float) -> float:
+    if not math.isfinite(value):
+        raise ValueError(f"{key} is {value}, which MLflow would turn into another number")
+    return float(value)
+
+
+def _process_name() -> str:
+    own = psutil.Process()
+    return f"{socket.gethostname()}:{os.getpid()}:{own.create_time():.0f}"
+
+
+def _process_lives(name: str) -> bool:
+    """Whether the process that a tag names may still be running; one on another host may."""
+    host, _, rest = name.partition(":")
+    pid, _, started = rest.partition(":")
+    if not (pid.isdigit() and started.isdigit()):
+        return False
+    if host != socket.gethostname():
+        return True
+    try:
+        return abs(psutil.Process(int(pid)).create_time() - int(started)) <= 1
+    except psutil.Error:
+        return False
