@@ -1,0 +1,313 @@
+"""Columns as files hold them, to numbers, times and ids; what does not fit is refused by file, row and value."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Any, TypeAlias
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from recsys.config import BoolArray, FloatArray, IntArray
+from recsys.data.raw import Origin, locate
+from recsys.data.text import more_rows
+from recsys.errors import InputError
+
+NUMBER = r"^\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\s*$"
+DECIMAL_COMMA = re.compile(r"\s*[+-]?\d{1,3}([. ]?\d{3})*,\d+\s*")
+ZONED = r"\d[T ]\d{2}.*([zZ]|[+-]\d{2}(:?\d{2})?)$"
+# What tables write where a value is missing. As an id it would be one very active user.
+MISSING = ("", "nan", "NaN", "NAN", "null", "Null", "NULL", "None", "<NA>", "NaT", "n/a", "N/A", "\\N")
+
+A_TIME = "seconds since 1970, or ISO 8601 such as 2024-01-31 or 2024-01-31T12:00:00+01:00"
+MICRO = 1_000_000
+# Times since 1970 in these units: name, largest absolute value read so, and microseconds of one.
+UNITS = (
+    ("seconds", 1e11, MICRO),
+    ("milliseconds", 1e14, 1000),
+    ("microseconds", 1e17, 1),
+    ("nanoseconds", 1e20, 0.001),
+)
+# Between 1973 and 2286 in seconds: a value that cannot well be a small one of a finer unit.
+PLAUSIBLE = (1e8, 1e10)
+
+
+# Puts a value that does not fit into words: what is wrong with it, and what to do.
+Explain: TypeAlias = Callable[[Any], tuple[str, str | None]]
+
+
+@dataclass(frozen=True, eq=False)
+class Column:
+    """One column of one or several files.
+
+    name: in the file. data: its values, of any Arrow type. origins: the files its rows came from, in order.
+    """
+
+    name: str
+    data: pa.ChunkedArray
+    origins: tuple[Origin, ...] = field(default=())
+
+    def __len__(self) -> int:
+        return len(self.data)
+
+    @property
+    def is_text(self) -> bool:
+        return is_text(self.data.type)
+
+    def head(self, n: int) -> Column:
+        """The first n rows of the column."""
+        return replace(self, data=self.data.slice(0, n))
+
+    def text(self) -> pa.ChunkedArray:
+        """The values as plain strings; only of a text column."""
+        return self.data.cast(pa.string())
+
+    def file(self) -> str:
+        return self.origins[0].name if self.origins else "data"
+
+    def refuse(self, bad: BoolArray, explain: Explain) -> None:
+        """Raise InputError for the first of the bad rows, if there is one; `explain` puts its value into words."""
+        rows = np.flatnonzero(bad)
+        if not len(rows):
+            return
+        name, line = locate(self.origins, int(rows[0]))
+        message, remedy = explain(self.data[int(rows[0])].as_py())
+        raise InputError(f"{name}, row {line:,}", f"{self.name} is {message}" + more_rows(len(rows) - 1, line), remedy)
+
+
+def is_text(kind: pa.DataType) -> bool:
+    """Whether a type holds strings, encoded or not."""
+    kind = kind.value_type if pa.types.is_dictionary(kind) else kind
+    return pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)
+
+
+def numbers(column: Column) -> FloatArray:
+    """The column as finite float64, (n,).
+
+    Raises InputError where a value is missing, is text, or is not finite.
+    """
+    found = _floats(column)
+    if found is None:
+        text = pc.fill_null(column.text(), "")
+        column.refuse(~_matches(text, NUMBER), _no_number)
+        found = pc.cast(pc.utf8_trim_whitespace(text), pa.float64()).to_numpy()
+    column.refuse(~np.isfinite(found), _no_number)
+    return found
+
+
+def times(column: Column) -> IntArray:
+    """The column as microseconds since 1970, UTC, int64, (n,).
+
+    Numbers are seconds, or milliseconds to nanoseconds where they are too large for seconds; all values of a column
+    share one unit. Text is ISO 8601, in UTC where no zone is given.
+
+    Raises InputError where a value is missing or no time, or where two kinds of time are mixed.
+    """
+    kind = column.data.type
+    if pa.types.is_timestamp(kind) or pa.types.is_date(kind):
+        column.refuse(_nulls(column), _no_time)
+        return pc.cast(column.data, pa.timestamp("us"), safe=False).cast(pa.int64()).to_numpy()
+    if column.is_text:
+        return _text_times(column)
+    if pa.types.is_integer(kind):
+        column.refuse(_nulls(column), _no_time)
+        return _since_1970(column, column.data.to_numpy())
+    if not pa.types.is_floating(kind):
+        raise _wrong_type(column, "times are needed")
+    found = column.data.to_numpy()
+    column.refuse(~np.isfinite(found), _no_time)
+    return _since_1970(column, found)
+
+
+def order(column: Column) -> FloatArray | IntArray:
+    """What rows are to be sorted by: numbers as they are, text as times, (n,).
+
+    Raises InputError as numbers and times do.
+    """
+    temporal = pa.types.is_temporal(column.data.type)
+    return times(column) if temporal or _floats(column) is None else numbers(column)
+
+
+def ids(column: Column, optional: bool = False) -> pd.Series:
+    """The column as ids: int64, or a categorical of strings. optional: an id may be missing.
+
+    Raises InputError where an id is missing, or is neither an integer nor a string.
+    """
+    kind = column.data.type
+    if column.is_text:
+        return _text_ids(column, optional)
+    missing = _nulls(column)
+    if optional and missing.any():
+        return _text_ids(replace(column, data=column.data.cast(pa.string())), optional)
+    column.refuse(missing, _no_id)
+    if pa.types.is_integer(kind):
+        if kind == pa.uint64() and pc.max(column.data).as_py() > np.iinfo(np.int64).max:
+            return _text_ids(replace(column, data=column.data.cast(pa.string())))
+        return pd.Series(column.data.to_numpy().astype(np.int64))
+    if pa.types.is_floating(kind):
+        # What pandas makes of integers in a column that once had a missing value.
+        found = column.data.cast(pa.float64()).to_numpy()
+        column.refuse(~(np.isfinite(found) & (found == np.floor(found)) & (np.abs(found) < 2**53)), _no_id)
+        return pd.Series(found.astype(np.int64))
+    raise _wrong_type(column, "integers or strings are needed")
+
+
+def _floats(column: Column) -> FloatArray | None:
+    """As float64, NaN for null; None where a text column holds something that Arrow does not read as a number."""
+    if column.is_text:
+        try:
+            return pc.cast(column.text(), pa.float64()).to_numpy()
+        except pa.ArrowInvalid:
+            return None
+    kind = column.data.type
+    if pa.types.is_boolean(kind):
+        return column.data.cast(pa.int8()).cast(pa.float64()).to_numpy()
+    if pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind):
+        return pc.cast(column.data, pa.float64(), safe=False).to_numpy()
+    if pa.types.is_null(kind):
+        return np.full(len(column), np.nan)
+    raise _wrong_type(column, "numbers are needed")
+
+
+def _wrong_type(column: Column, needed: str) -> InputError:
+    return InputError(column.file(), f"column '{column.name}' holds values of type {column.data.type}, {needed}")
+
+
+def _no_number(value: Any) -> tuple[str, str | None]:
+    if _is_missing(value):
+        return _shown(value) + "a number is needed", "fill it or leave the row out"
+    text = str(value).strip()
+    if DECIMAL_COMMA.fullmatch(text):
+        return f"'{text}', a number is needed", "write decimals with a point, as in 4.5"
+    if re.fullmatch(r"[+-]?inf(inity)?", text, re.IGNORECASE) or re.match(NUMBER, text):
+        return f"'{text}', a finite number is needed", None
+    return f"'{text}', a number is needed", None
+
+
+def _no_time(value: Any) -> tuple[str, str | None]:
+    if _is_missing(value):
+        return _shown(value) + "a time is needed", "fill it or leave the row out"
+    return f"'{value}', a time is needed: {A_TIME}", None
+
+
+def _no_id(value: Any) -> tuple[str, str | None]:
+    if _is_missing(value):
+        return _shown(value) + "an id is needed", "leave the row out"
+    return f"'{value}', an id is an integer or a string", None
+
+
+def _mixed(how: str, remedy: str) -> Explain:
+    return lambda value: (f"'{value}', {how}", remedy)
+
+
+def _is_missing(value: Any) -> bool:
+    return value is None or value != value or str(value).strip() in MISSING
+
+
+def _shown(value: Any) -> str:
+    """A missing value, as the start of a sentence."""
+    return "empty, " if value is None or not str(value).strip() else f"'{value}', which marks a missing value; "
+
+
+def _nulls(column: Column) -> BoolArray:
+    return pc.is_null(column.data, nan_is_null=pa.types.is_floating(column.data.type)).to_numpy()
+
+
+def _matches(text: pa.ChunkedArray, pattern: str) -> BoolArray:
+    return pc.match_substring_regex(text, pattern).to_numpy()
+
+
+def _text_ids(column: Column, optional: bool = False) -> pd.Series:
+    data = column.data
+    if not pa.types.is_dictionary(data.type):
+        data = pc.dictionary_encode(data)
+    found = data.unify_dictionaries().combine_chunks()
+    if isinstance(found, pa.ChunkedArray):
+        found = found.chunk(0)
+    entries = pc.utf8_trim_whitespace(found.dictionary)
+    missing = pc.is_in(entries, value_set=pa.array(MISSING)).to_numpy(zero_copy_only=False)
+    codes = pc.fill_null(found.indices, -1).to_numpy()
+    bad = codes < 0
+    if missing.any():
+        bad |= np.isin(codes, np.flatnonzero(missing))
+    if optional:
+        codes = np.where(bad, -1, codes)
+    else:
+        column.refuse(bad, _no_id)
+    categories = pd.Index(found.dictionary.to_numpy(zero_copy_only=False), dtype="str")
+    return pd.Series(pd.Categorical.from_codes(codes, categories))
+
+
+def _text_times(column: Column) -> IntArray:
+    text = column.text()
+    for kind in (pa.int64(), pa.float64()):
+        try:
+            found = pc.cast(text, kind).to_numpy()
+        except pa.ArrowInvalid:
+            continue
+        column.refuse(_nulls(column) | ~np.isfinite(found), _no_time)
+        return _since_1970(column, found)
+    for kind in (pa.timestamp("us"), pa.timestamp("us", "UTC")):
+        try:
+            found = pc.cast(text, kind).cast(pa.int64()).to_numpy()
+        except pa.ArrowInvalid:
+            continue
+        column.refuse(_nulls(column), _no_time)
+        return found
+    return _other_times(column)
+
+
+def _other_times(column: Column) -> IntArray:
+    """ISO 8601 in all its forms, and the refusal of what is something else."""
+    text = pc.utf8_trim_whitespace(pc.fill_null(column.text(), ""))
+    text = pc.replace_substring_regex(text, r" ?(UTC|GMT)$", "Z")
+    number, zoned = _matches(text, NUMBER), _matches(text, ZONED)
+    parsed = pd.to_datetime(pd.Series(text.to_numpy()), format="ISO8601", errors="coerce", utc=True)
+    column.refuse(parsed.isna().to_numpy() & ~number, _no_time)
+    above = "numbers" if number[0] else "dates"
+    column.refuse(number != number[0], _mixed(f"where the rows above hold {above}", "use one kind of time"))
+    here, above = ("without", "with") if zoned[0] else ("with", "without")
+    column.refuse(
+        zoned != zoned[0],
+        _mixed(
+            f"{here} a zone, where the rows above are {above} one",
+            "write all times with a zone, or all without (then they are UTC)",
+        ),
+    )
+    if number[0]:
+        return _since_1970(column, pc.cast(text, pa.float64()).to_numpy())
+    return parsed.dt.as_unit("us").astype(np.int64).to_numpy()
+
+
+def _since_1970(column: Column, found: np.ndarray) -> IntArray:
+    if not len(found):
+        return found.astype(np.int64)
+    dates = _calendar_numbers(found)
+    if dates is not None:
+        return dates
+    size = np.abs(found.astype(np.float64))
+    largest = size.max()
+    position = next((i for i, (_, limit, _) in enumerate(UNITS) if largest < limit), None)
+    if position is None:
+        column.refuse(size == largest, _no_time)
+        raise AssertionError
+    name, _, micro = UNITS[position]
+    for step, (other, _, _) in enumerate(UNITS[:position]):
+        plausible = (size >= PLAUSIBLE[0] * 1000**step) & (size <= PLAUSIBLE[1] * 1000**step)
+        column.refuse(plausible, _mixed(f"which reads as {other}, where others read as {name}", "use one unit"))
+    if np.issubdtype(found.dtype, np.integer):
+        found = found.astype(np.int64)
+        return found // 1000 if micro < 1 else found * int(micro)
+    return np.rint(found * micro).astype(np.int64)
+
+
+def _calendar_numbers(found: np.ndarray) -> IntArray | None:
+    """Dates written as the numbers 20240131, or None where not all values are such."""
+    if found.min() < 1900_01_01 or found.max() > 2100_12_31 or np.any(found != np.floor(found)):
+        return None
+    parsed = pd.to_datetime(pd.Series(found.astype(np.int64)).astype("str"), format="%Y%m%d", errors="coerce")
+    return None if parsed.isna().any() else parsed.dt.as_unit("us").astype(np.int64).to_numpy()
