@@ -1,0 +1,154 @@
+"""What every command shares: how it speaks, and how it ends."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shlex
+import signal
+import sys
+import time
+import traceback
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from types import FrameType
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from recsys.errors import ExpectedError, not_written
+
+if TYPE_CHECKING:
+    import typer
+    from rich.console import Console
+
+FILE_WIDTH = 180
+PROGRESS_SECONDS = 5.0
+INTERRUPTED = 130
+TERMINATED = 143
+
+
+@dataclass(frozen=True)
+class Speech:
+    """How a command speaks. With --json, one object on standard output and everything else on standard error."""
+
+    quiet: bool = False
+    json: bool = False
+
+    @cached_property
+    def console(self) -> Console:
+        """Where lines for people go."""
+        from rich.console import Console
+
+        stream = sys.stderr if self.json else sys.stdout
+        # A file or pipe has no width of its own, and a table that is cut there is lost.
+        return Console(file=stream, quiet=self.quiet, highlight=False, width=None if stream.isatty() else FILE_WIDTH)
+
+    def say(self, text: str = "") -> None:
+        """A line for people, as it is."""
+        self.console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+    def progress(self) -> Callable[[str, int, int | None], None]:
+        """Tells how far a long step is, such as a download: now and then, in a line."""
+        last = time.monotonic()
+
+        def tell(what: str, done: int, total: int | None) -> None:
+            nonlocal last
+            if time.monotonic() - last > PROGRESS_SECONDS:
+                last = time.monotonic()
+                share = f"{done / total:.0%} of {total / 1e6:,.0f} MB" if total else f"{done / 1e6:,.0f} MB"
+                self.say(f"{what}: {share}")
+
+        return tell
+
+    def answer(self, value: dict[str, Any]) -> None:
+        """The result for programs; nothing without --json."""
+        if self.json:
+            sys.stdout.write(json.dumps(value, allow_nan=False) + "\n")
+            sys.stdout.flush()
+
+
+class Terminated(BaseException):
+    """The process was told to end by TERM."""
+
+
+@contextlib.contextmanager
+def command(speech: Speech) -> Iterator[None]:
+    """Turn how the body ends into messages and an exit status: 2 wrong input, 1 failed while running."""
+
+    def terminate(number: int, frame: FrameType | None) -> None:
+        raise Terminated
+
+    signal.signal(signal.SIGTERM, terminate)
+    try:
+        yield
+    except ExpectedError as error:
+        _fail(speech, error.exit_status, str(error), error.as_dict())
+    except (KeyboardInterrupt, Terminated) as ended:
+        status = INTERRUPTED if isinstance(ended, KeyboardInterrupt) else TERMINATED
+        _fail(
+            speech, status, "stopped; what was finished is kept", {"place": "", "message": "stopped", "remedy": again()}
+        )
+    except BrokenPipeError:
+        # The reader of our output is gone: nothing to tell it any more.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+    except Exception as error:
+        expected = not_written(error, "") if isinstance(error, OSError) else None
+        if expected is not None:
+            _fail(speech, expected.exit_status, str(expected), expected.as_dict())
+        log = _write_traceback(error)
+        message = f"{type(error).__name__}: {error}".splitlines()[0]
+        told = {"place": "", "message": message, "remedy": f"this is a bug; the traceback is in {log}"}
+        _fail(speech, 1, f"unexpected error: {message}; the traceback is in {log}", told)
+
+
+def again() -> str:
+    """The command that was typed, to go on from where it ended."""
+    return shlex.join(["recsys", *sys.argv[1:]])
+
+
+def _fail(speech: Speech, status: int, text: str, told: dict[str, Any]) -> NoReturn:
+    if speech.json:
+        speech.answer({"error": told})
+    sys.stderr.write(f"{text}\n")
+    if status != 2:
+        sys.stderr.write(f"go on with: {again()}\n")
+    else:
+        sys.stderr.write(f"then run again: {again()}\n")
+    sys.stderr.flush()
+    sys.exit(status)
+
+
+def _write_traceback(error: BaseException) -> str:
+    from recsys.settings import Settings
+
+    path = Settings().logs / f"error-{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}.log"
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("".join(traceback.format_exception(error)))
+    except OSError:
+        return "no file (the home cannot be written)"
+    return str(path)
+
+
+def run_app(app: typer.Typer) -> None:
+    """Run the command line; wrong usage is one line and status 2."""
+    import typer
+
+    # Typer carries a copy of click of its own and exports only some of its errors: the others are their bases.
+    click_error: type[Exception] = typer.BadParameter.__mro__[2]
+    try:
+        app(standalone_mode=False)
+    except typer.Exit as ended:
+        sys.exit(ended.exit_code)
+    except typer.Abort:
+        sys.exit(INTERRUPTED)
+    except click_error as error:
+        context = getattr(error, "ctx", None)
+        place = context.command_path if context else "recsys"
+        message, remedy = error.format_message(), f"see {place} --help"  # type: ignore[attr-defined]
+        if "--json" in sys.argv:
+            Speech(json=True).answer({"error": {"place": place, "message": message, "remedy": remedy}})
+        sys.stderr.write(f"{place}: {message}; {remedy}\n")
+        sys.exit(2)

@@ -1,0 +1,82 @@
+"""`recsys recommend`: what the models of a spec recommend to given users, side by side."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from rich.table import Table
+
+from flows.command import Speech
+from flows.orchestration import orchestrated
+from recsys.data.load import inputs
+from recsys.errors import InputError, did_you_mean
+from recsys.experiment.ask import Question, ask
+from recsys.experiment.locate import Located
+from recsys.experiment.spec import Experiment
+from recsys.settings import Settings
+from recsys.store import Store
+from tasks.context import width
+
+
+def run(spec: Path, overrides: list[str], question: Question, labels: list[str], speech: Speech) -> None:
+    """Answer from stored models; fit those that are missing."""
+    if bool(question.users) == bool(question.history):
+        raise InputError("recommend", "for whom?", "name users (--user 196), or a history (--history 50 --history 181)")
+    experiment = Experiment.load(spec, overrides)
+    rows = {model.row: model for model in experiment.models}
+    unknown = [label for label in labels if label not in rows]
+    if unknown:
+        raise InputError(f"--model {unknown[0]}", f"no such row in {spec}", did_you_mean(unknown[0], rows))
+    labels = labels or list(rows)
+    located = _located(experiment)
+    missing = [label for label in labels if located.fit(rows[label], experiment.seeds[0]) is None]
+    if missing:
+        _fit(experiment, missing, speech)
+        located = _located(experiment)
+    fits = {label: located.fit(rows[label], experiment.seeds[0]) for label in labels}
+    assert located.dataset is not None
+    assert located.split is not None
+    folders = {label: ref.folder for label, ref in fits.items() if ref is not None}
+    found = ask(question, experiment, located.dataset.folder, located.split.folder / "0", folders)
+    speech.answer(found)
+    _show(found, question.k, speech)
+
+
+def _fit(experiment: Experiment, labels: list[str], speech: Speech) -> None:
+    with orchestrated("recommend", Settings(), speech) as ready:
+        from flows.fit import fit
+
+        ready()
+        fit(experiment, labels)
+
+
+def _located(experiment: Experiment) -> Located:
+    settings = Settings()
+    found = inputs(experiment.data, experiment.predefined, settings)
+    return Located(experiment, found, Store(settings.store), width(experiment)[1])
+
+
+def _show(found: dict[str, Any], k: int, speech: Speech) -> None:
+    for user in dict.fromkeys(line["user"] for line in found["recommendations"]):
+        own = [line for line in found["recommendations"] if line["user"] == user]
+        known = "" if own[0]["known"] or user == "new" else " (unknown in training: the models' fallback)"
+        speech.say(f"\nuser {user}{known}")
+        for label in dict.fromkeys(line["model"] for line in own):
+            speech.console.print(_table(label, [line for line in own if line["model"] == label]))
+        for pair in [pair for pair in found["overlap"] if pair["user"] == user]:
+            shared = pair[f"overlap@{k}"]
+            speech.say(f"  {pair['model']} and {pair['other']} share {shared} of {k} (Jaccard {pair['jaccard']:.2f})")
+
+
+def _table(label: str, lines: list[dict[str, Any]]) -> Table:
+    about = [name for name in lines[0] if name not in ("model", "user", "item", "rank", "score", "known")]
+    table = Table(
+        box=None, header_style="bold", pad_edge=False, padding=(0, 1), title=f"  {label}", title_justify="left"
+    )
+    for name in ("", "item", *about, "score"):
+        table.add_column(name, justify="right" if name in ("", "score") else "left")
+    for line in lines:
+        shown = [str(line[name]) if line[name] is not None else "" for name in about]
+        table.add_row(str(line["rank"]), str(line["item"]), *shown, f"{line['score']:.4f}")
+    return table

@@ -1,0 +1,95 @@
+"""The main job: train models on one split of the data and compare them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from prefect.futures import PrefectFuture, as_completed
+
+from flows.local import local_flow
+from flows.session import options, recording, session
+from recsys.comparison.assemble import CellResult
+from recsys.comparison.result import Comparison
+from recsys.errors import ExpectedError, RunError
+from recsys.experiment.launch import Stopped
+from recsys.experiment.spec import Experiment
+from recsys.store import Ref
+from tasks.context import Cell, Run
+from tasks.recorder import Recorder
+from tasks.results import publish_report, rank_models
+from tasks.stages import check_leaks, evaluate, fit_and_recommend, folds_of, load_data, split_data
+
+
+class ModelsFailedError(RunError):
+    """Some models failed; `comparison` holds what the others reached."""
+
+    def __init__(self, comparison: Comparison, failures: dict[str, str]) -> None:
+        first, reason = next(iter(failures.items()))
+        others = f" ({len(failures) - 1} more failed)" if len(failures) > 1 else ""
+        super().__init__(first, f"{reason}{others}", "the others are done; run again to try what failed")
+        self.comparison = comparison
+
+
+@local_flow(name="compare", description="Train models on one split and compare them")
+def compare(spec: Experiment, overrides: list[str] | None = None) -> Comparison:
+    """Load, split, fit every model, evaluate, rank, report.
+
+    spec: the experiment. overrides: `a.b=value` settings applied to it. Raises InputError where the input is wrong,
+    ModelsFailedError where a model failed and the rest is done.
+    """
+    with session(spec.override(overrides or [])) as run:
+        if run.finished is not None:
+            return run.finished
+        data = load_data.submit(run).result()
+        split = split_data.submit(data, run).result()
+        warnings = check_leaks(data, split, run)
+        with recording(run, data, split) as recorder:
+            cells = [
+                Cell(model=model, seed=seed, fold=fold.number)
+                for fold in folds_of(split)
+                for model, seed in run.spec.candidates()
+            ]
+            fits = {fit_and_recommend.submit(cell, data, split, recorder, run): cell for cell in cells}
+            failures: dict[str, str] = {}
+            lists, scores = {}, {}
+            for cell, lists[cell] in as_they_finish(fits, failures, recorder, run):
+                scores[evaluate.submit(cell, lists[cell], data, split, recorder, run)] = cell
+            done = [
+                CellResult(cell.label, cell.seed, cell.fold, lists[cell].folder, score.folder, recorder.run_id(cell))
+                for cell, score in as_they_finish(scores, failures, recorder, run)
+            ]
+            done.sort(key=lambda result: [(cell.label, cell.seed, cell.fold) for cell in cells].index(result.key))
+            board = rank_models(done, failures, data, split, warnings, recorder, run)
+            comparison = publish_report(board, data, options.get().out, recorder, run)
+            if failures:
+                raise ModelsFailedError(comparison, failures)
+            return comparison
+
+
+def as_they_finish(
+    futures: dict[PrefectFuture, Cell], failures: dict[str, str], recorder: Recorder, run: Run
+) -> Iterator[tuple[Cell, Ref]]:
+    """Cells and results in the order they come. A cell that failed is noted in `failures` and in its run.
+
+    Raises the last failure where nothing is left to compare.
+    """
+    last: Exception | None = None
+    succeeded = False
+    for future in as_completed(list(futures)):
+        cell = futures[future]
+        try:
+            result = future.result()
+        except Exception as error:
+            if run.stop or isinstance(error, Stopped):
+                raise Stopped from error
+            last = error
+            failures[cell.label] = (
+                str(error) if isinstance(error, ExpectedError) else f"{type(error).__name__}: {error}"
+            )
+            recorder.fail(cell, failures[cell.label])
+            run.reporter.end(cell, failures[cell.label], failed=True)
+        else:
+            succeeded = True
+            yield cell, result
+    if last is not None and not succeeded:
+        raise last

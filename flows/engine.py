@@ -1,0 +1,145 @@
+"""Where a flow run is recorded: the server the environment names, the one `recsys up` runs, or a private one."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Self
+
+from filelock import FileLock
+
+from flows.environment import switch_off
+from recsys.errors import RunError
+from recsys.processes import end, python, start_leashed, wait_until
+from recsys.settings import Settings
+
+START_SECONDS = 120.0
+
+
+class Engine:
+    """A Prefect API for the runs of this process; it ends with this process, however that ends.
+
+    A private server keeps its records in the home's prefect.db, where `recsys up` shows them later.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._process: subprocess.Popen[bytes] | None = None
+        self._lock: FileLock | None = None
+        self.url = settings.prefect_api_url or running_stack(settings)
+
+    @property
+    def log(self) -> Path:
+        return self._settings.logs / "prefect-server.log"
+
+    def start(self) -> Self:
+        """Begin to start a private server where no other is there; returns at once."""
+        switch_off()
+        if self.url is None:
+            self.log.parent.mkdir(parents=True, exist_ok=True)
+            # Two first starts at once would both create the tables.
+            self._lock = FileLock(self._settings.root / "prefect.lock")
+            self._lock.acquire()
+            with socket.socket() as listener, self.log.open("ab") as output:
+                listener.bind(("127.0.0.1", 0))
+                listener.listen(128)
+                self.url = f"http://127.0.0.1:{listener.getsockname()[1]}/api"
+                self._process = start_leashed(
+                    python("flows.server", str(listener.fileno())),
+                    self._settings.processes,
+                    output=output,
+                    env={**os.environ, **private_server(self._settings)},
+                    pass_fds=(listener.fileno(),),
+                )
+        os.environ["PREFECT_API_URL"] = self.url
+        return self
+
+    def wait(self) -> None:
+        """Wait until the API answers. Raises RunError where it does not."""
+        assert self.url is not None
+        up = wait_until(lambda: self._ended() or is_healthy(str(self.url)), START_SECONDS if self._process else 10.0)
+        if self._lock is not None:
+            self._lock.release()
+            self._lock = None
+        if self._ended():
+            raise RunError("Prefect", "its server ended while it was starting", f"see {self.log}")
+        if not up:
+            remedy = f"see {self.log}" if self._process else "start it, or unset PREFECT_API_URL"
+            raise RunError("Prefect", f"no answer from {self.url}", remedy)
+
+    def stop(self) -> None:
+        """End the private server."""
+        if self._lock is not None:
+            self._lock.release()
+        if self._process is not None:
+            _send_logs()
+            end(self._process, self._settings.processes)
+            self._process = None
+
+    def _ended(self) -> bool:
+        return self._process is not None and self._process.poll() is not None
+
+
+def _send_logs() -> None:
+    """Let Prefect hand over what it still holds, while the server is there."""
+    if "prefect.logging.handlers" in sys.modules:
+        from prefect.logging.handlers import APILogWorker
+
+        APILogWorker.drain_all(timeout=5)
+
+
+@contextmanager
+def engine(settings: Settings) -> Iterator[None]:
+    """A Prefect API for the flow runs inside, also where Prefect is already imported."""
+    if "PREFECT_API_URL" in os.environ:
+        yield
+        return
+    server = Engine(settings).start()
+    try:
+        server.wait()
+        if "prefect.settings" in sys.modules:
+            from prefect.settings import PREFECT_API_URL, temporary_settings
+
+            with temporary_settings({PREFECT_API_URL: server.url}):
+                yield
+        else:
+            yield
+    finally:
+        os.environ.pop("PREFECT_API_URL", None)
+        server.stop()
+
+
+def private_server(settings: Settings) -> dict[str, str]:
+    """The environment of a server that keeps its records in the home."""
+    return {
+        "PREFECT_API_DATABASE_CONNECTION_URL": f"sqlite+aiosqlite:///{settings.root / 'prefect.db'}",
+        "PREFECT_UI_ENABLED": "false",
+        "PREFECT_LOGGING_LEVEL": "WARNING",
+    }
+
+
+def running_stack(settings: Settings) -> str | None:
+    """The API of the servers that `recsys up` runs for this home, or None."""
+    try:
+        stack = json.loads((settings.root / "up.json").read_text())
+        url = str(stack["prefect_api_url"])
+    except (OSError, ValueError, KeyError):
+        return None
+    return url if is_healthy(url) else None
+
+
+def is_healthy(url: str) -> bool:
+    """Whether a Prefect API answers."""
+    try:
+        with urllib.request.urlopen(f"{url.rstrip('/')}/health", timeout=2) as answer:
+            return answer.status == 200
+    except (urllib.error.URLError, OSError, ValueError):
+        return False

@@ -1,0 +1,61 @@
+"""Switches of Prefect that have to be set before it is imported."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+SWITCHES = {
+    "DO_NOT_TRACK": "1",
+    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+    "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "120",
+    "PREFECT_SHOW_UPGRADE_MESSAGE": "false",
+}
+
+LOGGING = """\
+version: 1
+disable_existing_loggers: False
+formatters:
+  plain:
+    format: "%(asctime)s | %(levelname)-7s | %(name)s | %(message)s"
+handlers:
+  file:
+    class: logging.FileHandler
+    filename: {file}
+    delay: true
+    encoding: utf-8
+    formatter: plain
+  api:
+    level: 0
+    class: prefect.logging.handlers.APILogHandler
+loggers:
+  prefect:
+    level: INFO
+  prefect.flow_runs:
+    level: NOTSET
+    handlers: [api]
+  prefect.task_runs:
+    level: NOTSET
+    handlers: [api]
+  httpx:
+    level: WARNING
+root:
+  level: WARNING
+  handlers: [file]
+"""
+
+
+def switch_off() -> None:
+    """No telemetry, and time enough for a server on a loaded machine."""
+    for name, value in SWITCHES.items():
+        os.environ.setdefault(name, value)
+
+
+def log_to_file(file: Path) -> None:
+    """Send Prefect's log to a file instead of the terminal; what the UI shows stays as it is."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    settings = file.parent / "logging.yml"
+    temporary = settings.with_suffix(f".{os.getpid()}")
+    temporary.write_text(LOGGING.format(file=repr(str(file))))
+    temporary.replace(settings)
+    os.environ["PREFECT_LOGGING_SETTINGS_PATH"] = str(settings)

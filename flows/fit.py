@@ -1,0 +1,22 @@
+"""Fit some models of an experiment, for those who want their lists and no comparison."""
+
+from __future__ import annotations
+
+from flows.local import local_flow
+from flows.session import session
+from recsys.experiment.spec import Experiment
+from recsys.store import Ref
+from tasks.context import Cell
+from tasks.stages import check_leaks, fit_and_recommend, load_data, split_data
+
+
+@local_flow(name="fit", description="Fit some models of an experiment on its first fold")
+def fit(spec: Experiment, labels: list[str]) -> list[Ref]:
+    """Load, split, fit the models with these labels under the first seed. Raises as `compare` does."""
+    with session(spec) as run:
+        data = load_data.submit(run).result()
+        split = split_data.submit(data, run).result()
+        check_leaks(data, split, run)
+        cells = [Cell(model=model, seed=spec.seeds[0], fold=0) for model in spec.models if model.row in labels]
+        futures = [fit_and_recommend.submit(cell, data, split, None, run) for cell in cells]
+        return [future.result() for future in futures]

@@ -1,0 +1,26 @@
+"""Run a command that ends with its parent: `python -m flows.leashed COMMAND [ARGUMENT ...]`."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+from types import FrameType
+
+from recsys.processes import end_with_parent
+
+
+def main() -> int:
+    """Start the command, hand TERM on to it, and end with its status."""
+    end_with_parent()
+    process = subprocess.Popen(sys.argv[1:], stdin=subprocess.DEVNULL)
+
+    def hand_on(number: int, frame: FrameType | None) -> None:
+        process.send_signal(number)
+
+    signal.signal(signal.SIGTERM, hand_on)
+    return process.wait()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

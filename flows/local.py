@@ -1,0 +1,29 @@
+"""Flows that can be called as plain functions on a machine without any server."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from flows.engine import engine
+from recsys.settings import Settings
+
+import flows.environment  # isort: skip
+
+flows.environment.switch_off()
+
+from prefect import Flow  # noqa: E402 -- after the switches
+
+
+class LocalFlow(Flow[Any, Any]):
+    """A flow that brings its own Prefect API where the environment names none."""
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Run the flow and return its result."""
+        with engine(Settings()):
+            return super().__call__(*args, **kwargs)
+
+
+def local_flow(**options: Any) -> Callable[[Callable[..., Any]], LocalFlow]:
+    """Like `prefect.flow`, for a LocalFlow."""
+    return lambda function: LocalFlow(function, **options)

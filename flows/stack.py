@@ -1,0 +1,223 @@
+"""The servers of `recsys up`: Prefect, MLflow and a worker, on loopback, started together and ended in order."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from flows.deployments import POOL, ROOT, register
+from flows.engine import is_healthy, private_server
+from flows.environment import SWITCHES
+from recsys.errors import InputError, RunError
+from recsys.processes import end, end_orphans, python, start_leashed, wait_until
+from recsys.settings import Settings
+from recsys.tracking.database import ensure_database
+
+HOST = "127.0.0.1"
+START_SECONDS = 120.0
+RUN_SECONDS = 10.0
+WORKER_SECONDS = 10.0
+
+
+class Stack:
+    """Prefect server, MLflow server and worker of one home."""
+
+    def __init__(self, settings: Settings, say: Callable[[str], None]) -> None:
+        self.settings, self.say = settings, say
+        self.prefect = f"http://{HOST}:{settings.prefect_port}/api"
+        self.mlflow = f"http://{HOST}:{settings.mlflow_port}"
+        self._processes: dict[str, subprocess.Popen[bytes]] = {}
+
+    def start(self) -> None:
+        """Start everything and wait until it is healthy.
+
+        Raises InputError where a port is taken, RunError where a server does not come up.
+        """
+        for name, port in (("Prefect", self.settings.prefect_port), ("MLflow", self.settings.mlflow_port)):
+            _refuse_taken(name, port)
+        end_orphans(self.settings.processes)
+        self.settings.logs.mkdir(parents=True, exist_ok=True)
+        ensure_database(self.settings)
+        self._start_prefect()
+        self._start_mlflow()
+        self._wait("prefect", lambda: is_healthy(self.prefect))
+        mark_crashed(self.prefect)
+        register(self.prefect, self.environment)
+        self._start_worker()
+        self._wait("mlflow", lambda: _answers(f"{self.mlflow}/health"))
+        self._wait("worker", self._worker_is_online)
+        own = psutil.Process()
+        about = {"prefect_api_url": self.prefect, "mlflow": self.mlflow, "process": [own.pid, own.create_time()]}
+        (self.settings.root / "up.json").write_text(json.dumps(about))
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What servers and worker see."""
+        return {
+            **os.environ,
+            **SWITCHES,
+            "RECSYS_HOME": str(self.settings.root),
+            "RECSYS_ROOT": str(ROOT),
+            "PREFECT_API_URL": self.prefect,
+            "MLFLOW_DISABLE_TELEMETRY": "true",
+            "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+        }
+
+    def watch(self) -> None:
+        """Return when a process has ended that should not have; raises what a signal raises."""
+        while True:
+            for name, process in self._processes.items():
+                if process.poll() is not None:
+                    raise RunError(name, f"ended with status {process.returncode}", f"see {self._log(name)}")
+            time.sleep(0.5)
+
+    def stop(self) -> None:
+        """End runs, worker, MLflow and Prefect, in this order."""
+        (self.settings.root / "up.json").unlink(missing_ok=True)
+        worker = self._processes.get("worker")
+        if worker is not None and worker.poll() is None:
+            self._end_runs(worker)
+            self._end_worker(worker)
+        for name in ("worker", "mlflow", "prefect"):
+            if name == "prefect" and "prefect" in self._processes and is_healthy(self.prefect):
+                mark_crashed(self.prefect)
+            if name in self._processes:
+                end(self._processes.pop(name), self.settings.processes, patience=5.0)
+
+    def _start_prefect(self) -> None:
+        with socket.socket() as listener:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.bind((HOST, self.settings.prefect_port))
+            listener.listen(128)
+            environment = {
+                **self.environment,
+                **private_server(self.settings),
+                "RECSYS_SERVER_FULL": "1",
+                "PREFECT_UI_ENABLED": "true",
+                "PREFECT_UI_API_URL": self.prefect,
+                "PREFECT_SERVER_CORS_ALLOWED_ORIGINS": f"http://{HOST}:{self.settings.prefect_port}",
+            }
+            command = python("flows.server", str(listener.fileno()))
+            self._start("prefect", command, environment, pass_fds=(listener.fileno(),))
+
+    def _start_mlflow(self) -> None:
+        self.settings.artifacts.mkdir(parents=True, exist_ok=True)
+        mlflow = [
+            *(_tool("mlflow"), "server", "--host", HOST, "--port", str(self.settings.mlflow_port), "--workers", "1"),
+            *("--backend-store-uri", f"sqlite:///{self.settings.database}"),
+            *("--artifacts-destination", self.settings.artifacts.as_uri()),
+        ]
+        self._start("mlflow", python("flows.leashed", *mlflow), self.environment)
+
+    def _start_worker(self) -> None:
+        worker = [_tool("prefect"), "worker", "start", "--pool", POOL, "--type", "process", "--limit", "1"]
+        environment = {**self.environment, "PREFECT_WORKER_QUERY_SECONDS": "2"}
+        self._start("worker", python("flows.leashed", *worker), environment)
+
+    def _start(self, name: str, command: list[str], environment: dict[str, str], **options: Any) -> None:
+        with self._log(name).open("ab") as output:
+            records = self.settings.processes
+            self._processes[name] = start_leashed(command, records, output=output, env=environment, **options)
+
+    def _log(self, name: str) -> Path:
+        return self.settings.logs / f"up-{name}.log"
+
+    def _wait(self, name: str, ready: Callable[[], bool]) -> None:
+        process = self._processes[name]
+        up = wait_until(lambda: process.poll() is not None or ready(), START_SECONDS, every=0.2)
+        if process.poll() is not None or not up:
+            raise RunError(name, "did not come up", f"see {self._log(name)}")
+        self.say(f"{name:<8} ready")
+
+    def _worker_is_online(self) -> bool:
+        workers = call(f"{self.prefect}/work_pools/{POOL}/workers/filter", {})
+        return any(worker.get("status") == "ONLINE" for worker in workers)
+
+    def _end_runs(self, worker: subprocess.Popen[bytes]) -> None:
+        """TERM the flow runs, which have sessions of their own, and wait for them to record how they ended."""
+        runs = _flow_runs(worker.pid)
+        for run in runs:
+            with contextlib.suppress(psutil.Error):
+                run.send_signal(signal.SIGTERM)
+        _, alive = psutil.wait_procs(runs, timeout=RUN_SECONDS)
+        for run in alive:
+            with contextlib.suppress(psutil.Error):
+                os.killpg(os.getpgid(run.pid), signal.SIGKILL)
+
+    def _end_worker(self, worker: subprocess.Popen[bytes]) -> None:
+        """TERM it twice: the first is ignored while it believes that runs are active."""
+        for _ in range(2):
+            worker.terminate()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                worker.wait(WORKER_SECONDS / 2)
+                return
+
+
+def mark_crashed(api: str) -> None:
+    """Mark flow runs Crashed whose process is gone: all that an ended worker left running."""
+    question = {"flow_runs": {"state": {"type": {"any_": ["RUNNING", "PENDING", "CANCELLING"]}}}}
+    for run in call(f"{api}/flow_runs/filter", question):
+        if run.get("work_pool_name") == POOL:
+            state = {"type": "CRASHED", "name": "Crashed", "message": "The process of this run has ended."}
+            call(f"{api}/flow_runs/{run['id']}/set_state", {"state": state, "force": True})
+
+
+def call(url: str, question: dict[str, Any]) -> Any:
+    """The answer of Prefect's API to a POST; an empty list where there is none."""
+    request = urllib.request.Request(url, json.dumps(question).encode(), {"Content-Type": "application/json"})
+    try:
+        with urllib.request.urlopen(request, timeout=10) as answer:
+            return json.load(answer)
+    except (urllib.error.URLError, OSError, ValueError):
+        return []
+
+
+def _flow_runs(worker: int) -> list[psutil.Process]:
+    """The processes in which flow runs go on below a worker."""
+    try:
+        below = psutil.Process(worker).children(recursive=True)
+    except psutil.Error:
+        return []
+    runs = []
+    for process in below:
+        with contextlib.suppress(psutil.Error):
+            words = " ".join(process.cmdline())
+            if process.status() != psutil.STATUS_ZOMBIE and "prefect" in words and "worker start" not in words:
+                runs.append(process)
+    return runs
+
+
+def _refuse_taken(name: str, port: int) -> None:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((HOST, port))
+        except OSError as error:
+            variable = f"RECSYS_{name.upper()}_PORT"
+            message = f"port {port} for {name} is taken ({error.strerror})"
+            raise InputError(f"{HOST}:{port}", message, f"end what uses it, or set {variable}") from error
+
+
+def _answers(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(url, timeout=2) as answer:
+            return bool(answer.status == 200)
+    except (urllib.error.URLError, OSError):
+        return False
+
+
+def _tool(name: str) -> str:
+    return str(Path(sys.executable).with_name(name))

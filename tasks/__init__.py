@@ -1,0 +1,1 @@
+"""Prefect tasks: each calls one function of the library, passes references, and logs."""

@@ -1,0 +1,96 @@
+"""What the tasks of one run share: settings, store, stop flag, cores, and whom to tell."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from recsys.comparison.result import Comparison
+from recsys.config import Config
+from recsys.experiment.launch import Limits, Stop, Stopped
+from recsys.experiment.spec import Experiment
+from recsys.models.base import ModelConfig
+from recsys.settings import Settings
+from recsys.store import Ref, Store
+
+
+class Cell(Config):
+    """One fit of a comparison: a model, a seed, a fold."""
+
+    model: ModelConfig
+    seed: int
+    fold: int
+
+    @property
+    def label(self) -> str:
+        return self.model.row
+
+    @property
+    def name(self) -> str:
+        """What people read: the label, with seed and fold where there are several."""
+        return f"{self.label} seed {self.seed}" + (f" fold {self.fold}" if self.fold else "")
+
+
+class Reporter:
+    """Whom a run tells what it does; this one tells nobody."""
+
+    def stage(self, name: str, text: str, cached: bool = False) -> None:
+        """A stage is done."""
+
+    def warn(self, text: str) -> None:
+        """Something the reader should know."""
+
+    def begin(self, cell: Cell) -> None:
+        """A model starts to fit."""
+
+    def step(self, cell: Cell, step: Mapping[str, Any]) -> None:
+        """A model did an epoch."""
+
+    def end(self, cell: Cell, text: str, failed: bool = False, cached: bool = False) -> None:
+        """A model is done."""
+
+
+def cores() -> int:
+    """Cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def width(spec: Experiment, n_cells: int | None = None) -> tuple[int, int]:
+    """Models at once, and threads for each: together never more than the cores."""
+    available = cores()
+    wanted = available if spec.runner.workers == "auto" else min(spec.runner.workers, available)
+    cells = n_cells if n_cells is not None else sum(1 for _ in spec.candidates())
+    workers = max(1, min(wanted, cells))
+    return workers, max(1, available // workers)
+
+
+class Run:
+    """One run of a flow. Plain, so that Prefect looks for nothing in it."""
+
+    def __init__(
+        self, spec: Experiment, settings: Settings, key: str, inputs: dict[str, str], reporter: Reporter, fresh: bool
+    ) -> None:
+        self.spec, self.settings, self.key, self.inputs = spec, settings, key, inputs
+        self.reporter, self.fresh = reporter, fresh
+        self.finished: Comparison | None = None
+        self.store = Store(settings.store)
+        self.stop = Stop()
+        workers, self.threads = width(spec)
+        self._slots = threading.Semaphore(workers)
+        self.limits = Limits(spec.runner.timeout, None if spec.runner.memory is None else int(spec.runner.memory * 1e9))
+
+    @contextlib.contextmanager
+    def core(self) -> Iterator[None]:
+        """One of the places for work that keeps a core busy. Raises Stopped once the run is to end."""
+        with self._slots:
+            if self.stop:
+                raise Stopped
+            yield
+
+    def produce(self, stage: str, key: str, build: Callable[[Path], None]) -> Ref:
+        """The stored folder of a stage, computed where it is missing, or where the run is to compute anew."""
+        return self.store.produce(stage, key, build, fresh=self.fresh)

@@ -1,0 +1,154 @@
+"""The stages of a comparison as Prefect tasks: one library function each, references in and out."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from prefect import task
+from prefect.artifacts import create_progress_artifact, update_progress_artifact
+from prefect.cache_policies import NO_CACHE
+from prefect.client.schemas.objects import State
+from prefect.logging import get_run_logger
+from prefect.states import Completed
+
+from recsys.comparison.evaluation import evaluate_lists
+from recsys.data.build import check_weight
+from recsys.data.dataset import Dataset
+from recsys.data.load import load
+from recsys.data.summary import summary_lines
+from recsys.experiment.cells import job_of
+from recsys.experiment.keys import dataset_key, evaluation_key, fit_key, split_key
+from recsys.experiment.launch import run_child
+from recsys.splits.account import account
+from recsys.splits.fold import Fold
+from recsys.splits.leaks import Case, check_fold, refuse_errors
+from recsys.splits.splitting import split
+from recsys.store import Ref
+from tasks.context import Cell, Run
+from tasks.recorder import Recorder
+from tasks.words import fit_line, split_lines
+
+PROGRESS_SECONDS = 1.0
+
+
+def _done(ref: Ref) -> Ref | State[Ref]:
+    """The reference, in state Cached where the store had it."""
+    return Completed(name="Cached", data=ref) if ref.cached else ref
+
+
+@task(name="load data", cache_policy=NO_CACHE)
+def load_data(run: Run) -> Any:
+    """The data set of the experiment."""
+
+    def build(folder: Path) -> None:
+        load(run.spec.data, run.spec.predefined, run.settings, expected=run.inputs).save(folder)
+
+    ref = run.produce("dataset", dataset_key(run.spec, run.inputs), build)
+    data = Dataset.load(ref.folder)
+    check_weight(data, run.spec.data.weight)
+    for line in summary_lines(data):
+        run.reporter.stage("data", line, ref.cached)
+    return _done(ref)
+
+
+@task(name="split", cache_policy=NO_CACHE)
+def split_data(dataset: Ref, run: Run) -> Any:
+    """The folds of the experiment: `0`, `1`, … in the stored folder."""
+
+    def build(folder: Path) -> None:
+        for fold in split(Dataset.load(dataset.folder), run.spec.split):
+            (folder / str(fold.number)).mkdir()
+            fold.save(folder / str(fold.number))
+
+    ref = run.produce("split", split_key(run.spec, dataset), build)
+    data = Dataset.load(dataset.folder)
+    for fold in folds_of(ref):
+        for line in split_lines(account(data, fold, run.spec.positive, run.spec.refit), fold.name):
+            run.reporter.stage("split", line, ref.cached)
+    return _done(ref)
+
+
+@task(name="check leaks", cache_policy=NO_CACHE)
+def check_leaks(dataset: Ref, split: Ref, run: Run) -> list[str]:
+    """The warnings of all checks. Raises InputError for the first error."""
+    data, spec, warnings = Dataset.load(dataset.folder), run.spec, []
+    for fold in folds_of(split):
+        findings = check_fold(Case(data, fold, spec.positive, spec.evaluation.exclude_seen, spec.refit))
+        refuse_errors(findings)
+        warnings += [f"{finding.message}; {finding.remedy}" for finding in findings]
+    for warning in warnings:
+        run.reporter.warn(warning)
+    return warnings
+
+
+@task(name="fit and recommend", task_run_name="fit {cell.name}", cache_policy=NO_CACHE)
+def fit_and_recommend(cell: Cell, dataset: Ref, split: Ref, recorder: Recorder | None, run: Run) -> Any:
+    """The fitted model of a cell and its lists, made in a process of its own; recorder: None leaves MLflow out."""
+    fold = split.folder / str(cell.fold)
+    job = job_of(run.spec, cell.model, cell.seed, dataset.folder, fold, run.threads)
+    key = fit_key(job, dataset, split, cell.fold)
+
+    def build(folder: Path) -> None:
+        if recorder is not None:
+            recorder.begin(cell)
+        run.reporter.begin(cell)
+        run_child(
+            job,
+            folder,
+            label=cell.label,
+            records=run.settings.processes,
+            log=run.settings.logs / f"fit-{key}.log",
+            checkpoint=run.settings.root / "checkpoints" / key,
+            limits=run.limits,
+            stop=run.stop,
+            tell=_teller(cell, recorder, run),
+        )
+
+    with run.core():
+        ref = run.produce("fit", key, build)
+    run.reporter.end(cell, fit_line(ref), cached=ref.cached)
+    return _done(ref)
+
+
+@task(name="evaluate", task_run_name="evaluate {cell.name}", cache_policy=NO_CACHE)
+def evaluate(cell: Cell, fit: Ref, dataset: Ref, split: Ref, recorder: Recorder, run: Run) -> Any:
+    """The metrics of a cell's lists, with intervals; closes the cell's run in MLflow."""
+
+    def build(folder: Path) -> None:
+        evaluate_lists(run.spec, dataset.folder, split.folder / str(cell.fold), fit.folder, folder)
+
+    with run.core():
+        ref = run.produce("evaluation", evaluation_key(run.spec, fit, split, cell.fold), build)
+        recorder.finish(cell, fit, ref)
+    return _done(ref)
+
+
+def folds_of(split: Ref) -> list[Fold]:
+    """The folds in a stored split, in order."""
+    return [Fold.load(folder) for folder in sorted(split.folder.iterdir(), key=_number) if folder.is_dir()]
+
+
+def _number(path: Path) -> int:
+    return int(path.name) if path.name.isdigit() else -1
+
+
+def _teller(cell: Cell, recorder: Recorder | None, run: Run) -> Callable[[Mapping[str, Any]], None]:
+    """Tells the terminal, MLflow and Prefect of each epoch; Prefect once a second at most."""
+    logger = get_run_logger()
+    artifact: Any = create_progress_artifact(0.0, description=f"{cell.name}: epochs")
+    last = 0.0
+
+    def tell(step: Mapping[str, Any]) -> None:
+        nonlocal last
+        run.reporter.step(cell, step)
+        if recorder is not None:
+            recorder.step(cell, step)
+        if time.monotonic() - last > PROGRESS_SECONDS:
+            last = time.monotonic()
+            logger.info("%s: %s of %s epochs (%s)", cell.name, step["epoch"], step["epochs"], step["phase"])
+            update_progress_artifact(artifact, 100.0 * step["epoch"] / max(1, step["epochs"]))
+
+    return tell

@@ -1,0 +1,28 @@
+"""Stages in words, for the terminal."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from recsys.store import Ref
+
+
+def split_lines(account: Mapping[str, Any], name: str) -> list[str]:
+    """What a fold holds, from `recsys.splits.account.account`."""
+    parts = [part for part in ("train", "validation", "test", "history") if account[part]["rows"]]
+    rows = ", ".join(f"{account[part]['rows']:,} {part}" for part in parts)
+    unused = f", {account['unused']:,} unused" if account["unused"] else ""
+    users = f"{account['warm_test_users_with_positives']:,} warm test users"
+    cold = f"{account['cold_users']:,} cold users, {account['cold_items']:,} cold items"
+    return [f"{name + ': ' if name else ''}{rows}{unused}; {users}, {cold}"]
+
+
+def fit_line(ref: Ref) -> str:
+    """What a stored fit took."""
+    if ref.cached:
+        return "fitted before"
+    measured = json.loads((ref.folder / "measured.json").read_text())
+    epochs = f", {measured['best_epoch']} epochs chosen on validation" if "best_epoch" in measured else ""
+    return f"fitted in {measured['fit_seconds']:.1f} s, {measured['peak_memory_mb']:,.0f} MB{epochs}"
