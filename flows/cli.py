@@ -75,6 +75,69 @@ def recommend(
 
 
 @app.command()
+def init(
+    events: Annotated[str, typer.Argument(metavar="EVENTS", help="csv, tsv or parquet; a file, folder, glob or URI.")],
+    items: Annotated[
+        str | None, typer.Option("--items", metavar="F", help="A table of items and their features.")
+    ] = None,
+    users: Annotated[
+        str | None, typer.Option("--users", metavar="F", help="A table of users and their features.")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="FILE", help="The spec; default: <events>.yaml here.")
+    ] = None,
+    quiet: Quiet = False,
+    as_json: Json = False,
+) -> None:
+    """Write a ready spec for one's own table."""
+    speech = Speech(quiet, as_json)
+    with command(speech):
+        from flows.commands.init import run
+
+        run(events, items, users, out, speech)
+
+
+@app.command()
+def models(quiet: Quiet = False, as_json: Json = False) -> None:
+    """The models there are, and their settings."""
+    speech = Speech(quiet, as_json)
+    with command(speech):
+        from flows.commands.models import run
+
+        run(speech)
+
+
+@app.command()
+def doctor(
+    spec: Annotated[Path | None, typer.Argument(metavar="[SPEC]", help="Estimate what this spec takes.")] = None,
+    set_: Set = None,
+    quiet: Quiet = False,
+    as_json: Json = False,
+) -> None:
+    """Check the installation; with a spec, estimate its memory and time."""
+    speech = Speech(quiet, as_json)
+    with command(speech):
+        from flows.commands.doctor import run
+
+        run(spec, set_ or [], speech)
+
+
+@app.command()
+def gc(
+    days: Annotated[float, typer.Option("--days", min=0, help="Remove what was not used for so long.")] = 30.0,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be removed.")] = False,
+    quiet: Quiet = False,
+    as_json: Json = False,
+) -> None:
+    """Free the space of stored stages, checkpoints and logs that can be made again."""
+    speech = Speech(quiet, as_json)
+    with command(speech):
+        from flows.commands.gc import run
+
+        run(days, dry_run, speech)
+
+
+@app.command()
 def up(quiet: Quiet = False, as_json: Json = False) -> None:
     """Prefect server, MLflow server and worker on this machine, until Ctrl-C."""
     speech = Speech(quiet, as_json)

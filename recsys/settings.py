@@ -43,6 +43,11 @@ class Settings(BaseSettings):
         return self.root / "logs"
 
     @property
+    def checkpoints(self) -> Path:
+        """States of unfinished fits, to go on from after a kill."""
+        return self.root / "checkpoints"
+
+    @property
     def processes(self) -> Path:
         """Where running child processes are noted."""
         return self.root / "processes"

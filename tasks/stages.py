@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -91,6 +92,8 @@ def fit_and_recommend(cell: Cell, dataset: Ref, split: Ref, recorder: Recorder |
     job = job_of(run.spec, cell.model, cell.seed, dataset.folder, fold, run.threads)
     key = fit_key(job, dataset, split, cell.fold)
 
+    checkpoint = run.settings.checkpoints / key
+
     def build(folder: Path) -> None:
         if recorder is not None:
             recorder.begin(cell)
@@ -101,11 +104,12 @@ def fit_and_recommend(cell: Cell, dataset: Ref, split: Ref, recorder: Recorder |
             label=cell.label,
             records=run.settings.processes,
             log=run.settings.logs / f"fit-{key}.log",
-            checkpoint=run.settings.root / "checkpoints" / key,
+            checkpoint=checkpoint,
             limits=run.limits,
             stop=run.stop,
             tell=_teller(cell, recorder, run),
         )
+        shutil.rmtree(checkpoint, ignore_errors=True)
 
     with run.core():
         ref = run.produce("fit", key, build)

@@ -24,9 +24,16 @@ if TYPE_CHECKING:
 
 def run(spec: Path, overrides: list[str], out: Path | None, fresh: bool, dry_run: bool, speech: Speech) -> None:
     """Compare as the spec says. A finished spec is answered from the store, before Prefect is imported."""
+    settings = Settings()
+    if dry_run:
+        from flows.commands.plan import plan_of, say_plan
+
+        plan = plan_of(spec, overrides, settings)
+        say_plan(plan, speech)
+        speech.answer(plan)
+        return
     began = time.monotonic()
     experiment = Experiment.load(spec, overrides)
-    settings = Settings()
     found = inputs(experiment.data, experiment.predefined, settings, speech.progress())
     key = run_key(experiment, found, width(experiment)[1])
     done = None if fresh else finished_comparison(experiment, key, settings, out)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import os
 import shutil
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 from filelock import FileLock
@@ -52,6 +53,8 @@ class Store:
         if found is None:
             log.warning("%s/%s is damaged and will be computed anew", stage, key)
             return None
+        with contextlib.suppress(OSError):  # a store that may only be read serves as well
+            os.utime(folder / MANIFEST)  # `recsys gc` goes by the last use
         return Ref(stage=stage, key=key, digest=found, folder=folder, cached=True)
 
     def produce(self, stage: str, key: str, build: Callable[[Path], None], fresh: bool = False) -> Ref:
@@ -83,12 +86,6 @@ class Store:
         except OSError as error:
             raise not_written(error, parent) or error from error
         return Ref(stage=stage, key=key, digest=found_digest, folder=parent / key)
-
-    def entries(self) -> Iterator[Path]:
-        """All stored folders, finished or left over from a kill."""
-        for stage in sorted(self.root.iterdir()) if self.root.is_dir() else []:
-            if stage.is_dir():
-                yield from sorted(path for path in stage.iterdir() if path.is_dir())
 
 
 def _files(folder: Path) -> list[Path]:
