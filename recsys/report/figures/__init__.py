@@ -1,0 +1,1 @@
+"""Figures as inline SVG: numbers in, text out."""

@@ -1,0 +1,90 @@
+"""The report: one HTML file that opens with no network."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from recsys.data.dataset import Dataset
+from recsys.report import facts, standings
+from recsys.report.board import Board
+from recsys.report.definitions import definitions, shared_choices
+from recsys.report.figures.by_k import by_k
+from recsys.report.figures.cost import cost
+from recsys.report.figures.data import data_figures
+from recsys.report.figures.training import training
+from recsys.report.palette import styles
+from recsys.report.verdict import verdict
+from recsys.report.words import column_name
+
+HERE = Path(__file__).parent
+
+
+def write_report(path: Path, board: Path, dataset: Path) -> None:
+    """Write the report of the comparison in the folder `board`, whose data are in the folder `dataset`."""
+    path.write_text(render(Board.load(board), Dataset.load(dataset)), encoding="utf-8")
+
+
+def render(board: Board, data: Dataset) -> str:
+    """The page. The same board and data give the same text."""
+    loader = FileSystemLoader(HERE)
+    environment = Environment(
+        loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    style, script = _inlined("page.css"), _inlined("page.js")
+    policy = (
+        f"default-src 'none'; style-src '{_hash(style)}'; script-src '{_hash(script)}'; img-src data:; "
+        "base-uri 'none'; form-action 'none'"
+    )
+    return environment.get_template("page.html").render(
+        policy=policy,
+        style=Markup(style),
+        script=Markup(script),
+        **_content(board, data),
+    )
+
+
+def _content(board: Board, data: Dataset) -> dict[str, Any]:
+    looks = styles([row.label for row in board.ok], [row.label for row in board.ok if row.control])
+    about = board.manifest["data"]
+    folds = board.manifest["split"]["folds"]
+    return {
+        "board": board,
+        "name": str(board.spec["name"]),
+        "meta": facts.meta(board),
+        "metric": column_name(board.primary),
+        "verdict": verdict(board),
+        "lines": standings.lines(board, looks),
+        "other_titles": standings.titles(standings.other_columns(board)),
+        "by_k": by_k(board, looks),
+        "cost": cost(board, looks),
+        "cost_columns": standings.cost_columns(board),
+        "cost_lines": [(row, standings.cost_cells(board, row)) for row in board.rows if row.measured],
+        "looks": looks,
+        "training": training(board, looks),
+        "data_figures": data_figures(data, about),
+        "data_facts": facts.data_facts(about),
+        "features": facts.features_table(about),
+        "split_table": facts.split_table(folds),
+        "split_facts": facts.split_facts(folds),
+        "cold": facts.cold_table(board),
+        "warnings": list(board.manifest.get("warnings", [])),
+        "settings": facts.settings(board),
+        "origin": facts.origin(board),
+        "definitions": definitions(board),
+        "choices": shared_choices(board),
+    }
+
+
+def _inlined(name: str) -> str:
+    return (HERE / name).read_text(encoding="utf-8")
+
+
+def _hash(text: str) -> str:
+    """What a content security policy calls an inline text."""
+    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
