@@ -12,6 +12,7 @@ from typing import Any
 
 # The registry names every model: with it in the closure, adding one would make every stored fit stale.
 NOT_CODE_OF_A_STAGE = frozenset({"recsys.models.registry"})
+TEMPLATES = frozenset({".html", ".css", ".js"})
 
 
 def digest(value: Any) -> str:
@@ -36,7 +37,7 @@ def file_digest(path: Path) -> str:
 def code_digest(*modules: str) -> str:
     """SHA-256 of the source of these modules and of everything they import from their own packages.
 
-    The registry of models is left out. Raises ModuleNotFoundError where a module has no source file.
+    Templates beside a module count as its source. The registry of models is left out. Raises ModuleNotFoundError where a module has no source file.
     """
     found: dict[str, Path] = {}
     waiting = list(modules)
@@ -49,7 +50,10 @@ def code_digest(*modules: str) -> str:
             raise ModuleNotFoundError(f"no source file for module {name}")
         found[name] = path
         waiting += [other for other in _imported(name, path) if other not in found]
-    return digest({name: file_digest(path) for name, path in found.items()})
+    files = dict(found)
+    for folder in {path.parent for path in found.values()}:
+        files |= {str(path.relative_to(folder)): path for path in folder.iterdir() if path.suffix in TEMPLATES}
+    return digest({name: file_digest(path) for name, path in files.items()})
 
 
 @cache

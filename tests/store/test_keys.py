@@ -74,6 +74,14 @@ def test_a_message_of_the_spec_refits_nothing() -> None:
     assert not seen & {"recsys.experiment.spec", "recsys.experiment.trouble", "recsys.comparison.leaderboard"}
 
 
+def test_a_template_is_code(package: Path) -> None:
+    (package / "page.html").write_text("<p>")
+    before = code_digest("paquet.stage")
+    (package / "page.html").write_text("<b>")
+    code_digest.cache_clear()
+    assert code_digest("paquet.stage") != before
+
+
 def test_unknown_module() -> None:
     with pytest.raises(ModuleNotFoundError):
         code_digest("recsys.no_such_module")
