@@ -6,14 +6,17 @@ import json
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from recsys.config import FloatArray, IntArray
 from recsys.data.raw import Clock
+
+# pandas takes most of a second to import, and reading a spec needs none of it.
+if TYPE_CHECKING:
+    import pandas as pd
 
 Kind = Literal["number", "category", "labels", "text"]
 
@@ -40,10 +43,14 @@ class Entities:
 
     @cached_property
     def index(self) -> pd.Index:
+        import pandas as pd
+
         return pd.Index(self.ids)
 
     def positions(self, ids: Any) -> IntArray:
         """Position of each id, (n,); -1 where it is not here. Integers may be given as text, and text as integers."""
+        import pandas as pd
+
         wanted = pd.Index(ids)
         if isinstance(wanted.dtype, pd.CategoricalDtype):
             return np.append(self.positions(wanted.categories), -1)[wanted.codes]
@@ -59,6 +66,8 @@ class Entities:
 
     def frame(self, name: str) -> pd.DataFrame:
         """Ids as the column `name`, features beside it."""
+        import pandas as pd
+
         ids = pd.Series(self.ids, name=name, dtype=None if self.ids.dtype != object else "str")
         return pd.concat([ids, self.features], axis=1)
 
@@ -116,6 +125,8 @@ class Dataset:
     @classmethod
     def load(cls, folder: Path) -> Dataset:
         """Open a stored data set; its arrays stay on disk until they are read."""
+        import pandas as pd
+
         about = json.loads((folder / "dataset.json").read_text())
 
         def array(name: str) -> Any:

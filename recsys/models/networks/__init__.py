@@ -1,0 +1,1 @@
+"""The torch modules of the models; importing one imports torch."""

@@ -1,0 +1,153 @@
+"""The two towers as a torch module."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import torch
+from scipy import sparse
+from torch import Tensor
+from torch.nn import Parameter, functional
+
+from recsys.training.loop import Network, shuffled
+from recsys.training.losses import binary_cross_entropy, sampled_softmax
+
+# Share of the users whose id is left out in a batch, so that the rest of the tower stands by itself.
+ID_DROPOUT = 0.5
+
+
+@dataclass(frozen=True)
+class Towers:
+    """The settings of the network; `recsys.models.two_tower` describes them."""
+
+    embedding_size: int
+    batch_size: int
+    held_out: float
+    temperature: float
+    normalize: bool
+    user_id: bool
+    loss: Literal["softmax", "bce"]
+    negatives: int
+
+
+@dataclass(frozen=True, eq=False)
+class Inputs:
+    """What the towers read. history: (n_users, n_items) weights of positives. user_features, item_features: a row an
+    entity, or None."""
+
+    history: sparse.csr_array
+    user_features: sparse.csr_array | None
+    item_features: sparse.csr_array | None
+
+
+class TwoTowerNetwork(Network):
+    """A user is the pooled embeddings of the history, an item its own embedding; ids and features may be added.
+
+    An epoch shows each user once: a random part of the history is held out, the rest goes into the tower and has to
+    predict it. All users of a batch share its candidates, so that their logits are one matrix product.
+    """
+
+    def __init__(self, inputs: Inputs, settings: Towers, generator: torch.Generator) -> None:
+        super().__init__()
+        self.inputs, self.settings = inputs, settings
+        n_users, n_items = inputs.history.shape
+        size = settings.embedding_size
+        self.items = Parameter(torch.empty(n_items, size).normal_(0, size**-0.5, generator=generator))
+        self.history = Parameter(torch.empty(n_items, size).normal_(0, size**-0.5, generator=generator))
+        self.item_biases = Parameter(torch.zeros(n_items))
+        # Ids and features start at nothing, so that the history speaks first.
+        self.users = Parameter(torch.zeros(n_users if settings.user_id else 0, size))
+        self.user_features, self.item_features = (
+            Parameter(torch.zeros(0 if features is None else features.shape[1], size))
+            for features in (inputs.user_features, inputs.item_features)
+        )
+        users = torch.from_numpy(np.bincount(inputs.history.indices, minlength=n_items))
+        self.log_q = log_inclusion(users, n_users, min(settings.batch_size, n_users))
+
+    def batches(self, generator: torch.Generator) -> Iterator[Tensor]:
+        """All users once, in a random order."""
+        yield from shuffled(self.inputs.history.shape[0], self.settings.batch_size, generator)
+
+    def loss(self, batch: Tensor, generator: torch.Generator) -> tuple[Tensor, int]:
+        """The loss of all held-out positives of these users, weighted as the data say."""
+        rows = self.inputs.history[batch.numpy()]
+        row = torch.from_numpy(np.repeat(np.arange(len(batch)), np.diff(rows.indptr)))
+        item, weight = torch.from_numpy(rows.indices).long(), torch.from_numpy(rows.data)
+        held_out = torch.rand(len(row), generator=generator) < self.settings.held_out
+        target = held_out.nonzero().squeeze(1)
+        drawn = self._negatives(len(target), generator)
+        candidates, place = torch.unique(torch.cat([item, drawn.flatten()]), return_inverse=True)
+        users = self._user_tower(rows, weight * ~held_out, batch, generator)
+        logits = users @ self._item_tower(candidates).T + self.item_biases[candidates.to(self.device)]
+        row, target = row.to(self.device), target.to(self.device)
+        column = place[: len(item)].to(self.device)
+        if self.settings.loss == "softmax":
+            losses = sampled_softmax(logits, row, column, target, self.log_q[candidates].to(self.device))
+        else:
+            of_drawn = place[len(item) :].to(self.device).reshape(drawn.shape)
+            taken = torch.zeros(logits.shape, dtype=torch.bool, device=self.device)
+            taken[row, column] = True
+            at = row[target]
+            losses = binary_cross_entropy(
+                logits[at, column[target]], logits[at[:, None], of_drawn], ~taken[at[:, None], of_drawn]
+            )
+        return (losses * weight.to(self.device)[target]).sum(), len(target)
+
+    def _negatives(self, n: int, generator: torch.Generator) -> Tensor:
+        """Uniformly drawn items for each target, (n, negatives); the softmax takes what is in the batch instead."""
+        wanted = self.settings.negatives if self.settings.loss == "bce" else 0
+        return torch.randint(self.inputs.history.shape[1], (n, wanted), generator=generator)
+
+    def _user_tower(self, rows: sparse.csr_array, weight: Tensor, users: Tensor, generator: torch.Generator) -> Tensor:
+        """(len(users), embedding_size). rows: their histories; weight: what each entry counts, 0 where held out."""
+        pooled = bag(rows, self.history, weight)
+        total = np.add.reduceat(np.append(weight.numpy(), np.float32(0)), rows.indptr[:-1])
+        total[np.diff(rows.indptr) == 0] = 0
+        pooled = pooled / torch.from_numpy(total).clamp(min=1e-12).sqrt()[:, None].to(self.device)
+        if self.inputs.user_features is not None:
+            pooled = pooled + bag(self.inputs.user_features[users.numpy()], self.user_features)
+        if self.settings.user_id:
+            kept = torch.rand(len(users), 1, generator=generator) >= ID_DROPOUT
+            pooled = pooled + self.users[users.to(self.device)] * kept.to(self.device)
+        return functional.normalize(pooled, dim=1) if self.settings.normalize else pooled
+
+    def _item_tower(self, items: Tensor) -> Tensor:
+        """(len(items), embedding_size), divided by the temperature."""
+        vectors = self.items[items.to(self.device)]
+        if self.inputs.item_features is not None:
+            vectors = vectors + bag(self.inputs.item_features[items.numpy()], self.item_features)
+        vectors = functional.normalize(vectors, dim=1) if self.settings.normalize else vectors
+        return vectors / self.settings.temperature
+
+
+def log_inclusion(having: Tensor, n_users: int, batch_size: int) -> Tensor:
+    """Log of the chance that an item is in a batch, (n_items,) float32.
+
+    having: (n_items,) users who have it; an item that nobody has counts as if one had. It is in a batch when one of the
+    batch's users, drawn without replacement, has it: 1 - C(lacking, batch_size) / C(n_users, batch_size).
+    """
+    lacking = n_users - having.double().clamp(min=1)
+    whole = torch.tensor(float(n_users), dtype=torch.float64)
+    missed = _log_draws(lacking, batch_size) - _log_draws(whole, batch_size)
+    missed = torch.where(lacking >= batch_size, missed, -torch.inf)
+    return torch.log(-torch.expm1(missed)).float()
+
+
+def _log_draws(n: Tensor, k: int) -> Tensor:
+    """Log of n! / (n - k)!, the ways to draw k of n in order; of no use where n < k."""
+    return torch.lgamma(n + 1) - torch.lgamma((n - k + 1).clamp(min=1))
+
+
+def bag(rows: sparse.csr_array, table: Tensor, weight: Tensor | None = None) -> Tensor:
+    """rows @ table as torch can differentiate it, (n, embedding_size). weight: (nnz,), else the entries of rows."""
+    weight = torch.from_numpy(rows.data) if weight is None else weight
+    return functional.embedding_bag(
+        torch.from_numpy(rows.indices).long().to(table.device),
+        table,
+        torch.from_numpy(rows.indptr[:-1]).long().to(table.device),
+        mode="sum",
+        per_sample_weights=weight.to(table.device),
+    )

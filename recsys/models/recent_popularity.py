@@ -1,0 +1,58 @@
+"""Recent popularity: the items that users took lately, for everybody."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+from pydantic import Field, PositiveFloat
+
+from recsys.config import FloatArray
+from recsys.data.interactions import Interactions, UserBatch
+from recsys.models.base import ModelConfig, Needs, Recommender, spread
+from recsys.training.run import FitRun
+
+MICROSECONDS_A_DAY = 86_400_000_000
+
+
+class RecentPopularity(Recommender):
+    """Positives an item has in training, each worth half as much for every half-life before the newest training row.
+
+    Where users share no clock, age is not days but place: without timestamps the share of all rows that come later,
+    with only each user's own order the share of that user's rows; it halves every `half_life_share`.
+    """
+
+    class Config(ModelConfig):
+        name: Literal["recent-popularity"] = "recent-popularity"
+        half_life_days: PositiveFloat = 30.0
+        half_life_share: float = Field(default=0.1, gt=0, le=1)
+
+    needs = Needs(timestamps=True)
+    state = ("recent",)
+    recent: FloatArray
+    """Decayed counts, (n_items,) float32."""
+
+    def fit(self, train: Interactions, run: FitRun) -> None:
+        """Count positives by age."""
+        weight = np.exp2(-self._half_lives(train))
+        kept = train.positive
+        self.recent = np.bincount(train.item[kept], weights=weight[kept], minlength=train.n_items).astype(np.float32)
+
+    def scores(self, users: UserBatch) -> FloatArray:
+        """The same decayed counts for every user, (len(users), n_items)."""
+        return spread(self.recent, len(users))
+
+    def _half_lives(self, train: Interactions) -> FloatArray:
+        """Age of each row in half-lives, (n,)."""
+        n = len(train)
+        if train.timestamp is None:
+            return (np.arange(n)[::-1] / n) / self.config.half_life_share
+        if train.clock == "time":
+            age = (train.timestamp.max() - train.timestamp) / MICROSECONDS_A_DAY
+            return age / self.config.half_life_days
+        order = np.lexsort((train.timestamp, train.user))
+        counts = np.bincount(train.user, minlength=train.n_users)
+        ends = np.cumsum(counts)
+        later = np.empty(n)
+        later[order] = np.repeat(ends, counts) - np.arange(n) - 1
+        return later / counts[train.user] / self.config.half_life_share

@@ -1,0 +1,76 @@
+"""The models by name: the built-in ones, and those that installed packages add."""
+
+from __future__ import annotations
+
+import importlib
+import json
+from functools import cache
+from importlib.metadata import entry_points
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from recsys.errors import InputError, did_you_mean
+from recsys.models.base import ABOUT, FILES, FORMAT, Recommender
+from recsys.store import file_digest
+
+BUILT_IN = {
+    "random": "recsys.models.random:Random",
+    "popularity": "recsys.models.popularity:Popularity",
+    "recent-popularity": "recsys.models.recent_popularity:RecentPopularity",
+    "item-knn": "recsys.models.item_knn:ItemKnn",
+    "user-knn": "recsys.models.user_knn:UserKnn",
+    "ease": "recsys.models.ease:Ease",
+    "mf": "recsys.models.mf:Mf",
+    "two-tower": "recsys.models.two_tower:TwoTower",
+    "lightfm-warp": "recsys.models.lightfm_warp:LightFmWarp",
+}
+
+MEND = "mend the package that adds it, or uninstall it"
+
+
+@cache
+def installed() -> dict[str, str]:
+    """Where each model lives, "module:Class" by name; an installed package cannot replace a built-in name."""
+    return {point.name: point.value for point in entry_points(group="recsys.models")} | BUILT_IN
+
+
+def model_class(name: str) -> type[Recommender]:
+    """The class of a model. Raises InputError where no model has this name."""
+    if name not in installed():
+        raise InputError(f"model '{name}'", "no model has this name", did_you_mean(name, installed()))
+    module, _, attribute = installed()[name].partition(":")
+    try:
+        found = getattr(importlib.import_module(module), attribute)
+    except (ImportError, AttributeError) as error:
+        raise InputError(f"model '{name}'", f"{module}:{attribute} cannot be imported ({error})", MEND) from error
+    if not (isinstance(found, type) and issubclass(found, Recommender)):
+        raise InputError(f"model '{name}'", f"{module}:{attribute} is not a Recommender", MEND)
+    return found
+
+
+def open_model(folder: Path) -> Recommender:
+    """A fitted model from its folder: the class by registered name, the files only after their hashes agree.
+
+    Raises InputError where the folder is no stored model, is of another format, or has been changed.
+    """
+    place = str(folder / ABOUT)
+    try:
+        about = json.loads((folder / ABOUT).read_text())
+        known = about["format"] == FORMAT
+        family, settings, hashes = str(about["family"]), dict(about["settings"]), dict(about["sha256"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(place, "is not the description of a stored model", "fit it again") from error
+    if not known:
+        raise InputError(place, f"describes format {about['format']}, and {FORMAT} is known", "fit the model again")
+    for name in FILES:
+        path = folder / name
+        if not path.is_file() or path.is_symlink() or file_digest(path) != hashes.get(name):
+            raise InputError(str(path), "is missing or was changed after it was stored", "fit the model again")
+    kind = model_class(family)
+    try:
+        model = kind(kind.Config(**settings))
+    except (ValidationError, TypeError) as error:
+        raise InputError(place, f"holds settings that {family} does not know", "fit the model again") from error
+    model.restore(folder, about)
+    return model

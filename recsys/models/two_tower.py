@@ -1,0 +1,143 @@
+"""Two-tower: a user vector and an item vector, learned so that their product ranks."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+from pydantic import Field, PositiveFloat, PositiveInt
+from scipy import sparse
+
+from recsys.config import FloatArray
+from recsys.data.dataset import Entities
+from recsys.data.interactions import Interactions, UserBatch
+from recsys.models.base import MATRIX_BYTES, ModelConfig, Needs
+from recsys.models.vectors import VectorRecommender
+from recsys.training.run import FitRun
+
+if TYPE_CHECKING:
+    from recsys.models.networks.two_tower import TwoTowerNetwork
+
+
+class TwoTower(VectorRecommender):
+    """A tower that pools the history into a user vector, a tower that gives each item one; the score is their product.
+
+    Covington et al., "Deep Neural Networks for YouTube Recommendations", RecSys 2016 (the pooled history); Yi et al.,
+    "Sampling-Bias-Corrected Neural Modeling for Large Corpus Item Recommendations", RecSys 2019 (the loss).
+    `loss`: softmax over the items of the batch, corrected for how often each is there, or bce with `negatives` items a
+    positive, drawn uniformly. `held_out` is the share of a history that an epoch predicts from the rest. With
+    `normalize` vectors have length 1: the score is their cosine over `temperature`. `batch_size` counts users.
+    A new user is served by the history alone, exactly, unless `user_id` or `user_features` add to it what only training
+    users have; a user without a history gets popularity. Without `item_features` an item unseen in training comes last.
+    """
+
+    class Config(ModelConfig):
+        name: Literal["two-tower"] = "two-tower"
+        embedding_size: PositiveInt = 64
+        epochs: PositiveInt = 50
+        learning_rate: PositiveFloat = 0.1
+        optimizer: Literal["adagrad", "adam"] = "adagrad"
+        batch_size: PositiveInt = 128
+        patience: PositiveInt = 20
+        loss: Literal["softmax", "bce"] = "softmax"
+        negatives: PositiveInt = 10
+        held_out: float = Field(default=0.5, gt=0, lt=1)
+        normalize: bool = True
+        temperature: PositiveFloat = 0.2
+        user_id: bool = False
+        user_features: bool = False
+        item_features: bool = False
+
+    needs = Needs(history=True)
+    state = ("history_vectors", "item_vectors", "item_biases", "vectors")
+    stochastic = True
+    watches_validation = True
+    history_vectors: FloatArray
+    """What an item in the history adds to the user, (n_items, embedding_size) float32."""
+    vectors: FloatArray
+    """What id and features add to a training user, (n_users or 0, embedding_size) float32."""
+
+    def memory(self, n_users: int, n_items: int, n_interactions: int) -> int:
+        """Parameters, gradients, optimizer, best epoch and result; a batch's logits and their gradients."""
+        size, batch = self.config.embedding_size, self.config.batch_size
+        rows = 2 * n_items + (n_users if self.config.user_id else 0)
+        sums = 2 if self.config.optimizer == "adam" else 1
+        held = min(n_interactions, batch * max(1, n_interactions // max(n_users, 1)) * 2)
+        candidates = min(n_items, held)
+        return 4 * rows * size * (4 + sums) + 24 * batch * candidates + 8 * held * size + MATRIX_BYTES * n_interactions
+
+    def seconds(self, n_users: int, n_items: int, n_interactions: int) -> float:
+        """In every epoch: every row, every logit, and the tables once a batch."""
+        size, batch = self.config.embedding_size, self.config.batch_size
+        candidates = min(n_items, 1 + batch * n_interactions // max(n_users, 1))
+        logits = n_users * candidates * (3e-9 + 1.4e-10 * size)
+        tables = 3e-9 * (1 + n_users / batch) * 2 * n_items * size
+        epoch = 6e-9 * size * n_interactions + logits + tables
+        return super().seconds(n_users, n_items, n_interactions) + self.config.epochs * epoch
+
+    def fit(self, train: Interactions, run: FitRun) -> None:
+        """Train both towers together."""
+        from recsys.models.networks.two_tower import Inputs, Towers, TwoTowerNetwork
+        from recsys.training.checkpoint import identity
+        from recsys.training.loop import Plan, generator_of
+        from recsys.training.loop import train as train_network
+
+        settings, generator = self.config, generator_of(run)
+        features = [
+            features_of(train.users, settings.user_features),
+            features_of(train.items, settings.item_features),
+        ]
+        towers = Towers(**{name: getattr(settings, name) for name in Towers.__dataclass_fields__})
+        network = TwoTowerNetwork(Inputs(train.matrix, *features), towers, generator)
+        unseen = np.flatnonzero(train.popularity == 0)
+        plan = Plan(
+            name=settings.name,
+            epochs=settings.epochs,
+            learning_rate=settings.learning_rate,
+            optimizer=settings.optimizer,
+            patience=settings.patience,
+            belongs_to=identity(settings.settings(), run.seed, train),
+        )
+        self.best_epoch = train_network(network, plan, run, generator, lambda: self._taken_from(network, unseen))
+        self._taken_from(network, unseen)
+
+    def user_vectors(self, users: UserBatch) -> FloatArray:
+        """(len(users), embedding_size), of length 1 with `normalize`."""
+        total = users.history.sum(axis=1)
+        vectors = (users.history @ self.history_vectors) / np.sqrt(np.maximum(total, 1e-12))[:, None]
+        if len(self.vectors):
+            known = users.index >= 0
+            vectors[known] += self.vectors[users.index[known]]
+        return (_unit(vectors) if self.config.normalize else vectors).astype(np.float32)
+
+    def _taken_from(self, network: TwoTowerNetwork, unseen: np.ndarray) -> TwoTower:
+        """This model with the parameters that the network has now. unseen: items without a positive."""
+        tables = {name: table.detach().cpu().numpy() for name, table in network.named_parameters()}
+        inputs, settings = network.inputs, self.config
+        self.vectors, items = tables["users"].copy(), tables["items"].copy()
+        items[unseen] = 0
+        if inputs.item_features is not None:
+            items += inputs.item_features @ tables["item_features"]
+        if inputs.user_features is not None:
+            of_features = inputs.user_features @ tables["user_features"]
+            self.vectors = self.vectors + of_features if len(self.vectors) else of_features
+        self.history_vectors = tables["history"].copy()
+        self.history_vectors[unseen] = 0
+        self.item_vectors = (_unit(items) if settings.normalize else items) / np.float32(settings.temperature)
+        self.item_biases = tables["item_biases"].copy()
+        self.put_last(unseen)
+        return self
+
+
+def features_of(entities: Entities, wanted: bool) -> sparse.csr_array | None:
+    """The features of all entities, rows that sum to 1, or None where they are not wanted or there are none."""
+    if not wanted:
+        return None
+    from recsys.data.features import one_hot
+
+    features, names = one_hot(entities, normalize=True)
+    return features if names else None
+
+
+def _unit(vectors: FloatArray) -> FloatArray:
+    return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)

@@ -1,0 +1,42 @@
+"""Models whose score is a product of a user's and an item's vector."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+
+from recsys.config import FloatArray, IntArray
+from recsys.data.interactions import UserBatch
+from recsys.models.base import Recommender
+
+# Below any score that a fit reaches.
+LAST = -1e6
+
+
+class VectorRecommender(Recommender):
+    """score(u, i) = user vector · item vector + item bias: what an index of vectors can search.
+
+    A user without any history gets popularity.
+    """
+
+    item_vectors: FloatArray
+    """(n_items, embedding_size) float32."""
+    item_biases: FloatArray
+    """(n_items,) float32."""
+
+    @abstractmethod
+    def user_vectors(self, users: UserBatch) -> FloatArray:
+        """(len(users), embedding_size) float32."""
+
+    def scores(self, users: UserBatch) -> FloatArray:
+        """Scores of all items, (len(users), n_items)."""
+        scores = self.user_vectors(users) @ self.item_vectors.T
+        scores += self.item_biases
+        return self.fall_back(scores, users)
+
+    def put_last(self, unseen: IntArray) -> None:
+        """Put items of which nothing was learned, whose vectors are zero, behind all others.
+
+        unseen: (n,) items without a positive in training; those whose features give them a vector stay where they are.
+        """
+        nothing = unseen[~self.item_vectors[unseen].any(axis=1)]
+        self.item_biases[nothing] = LAST

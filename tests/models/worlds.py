@@ -1,0 +1,104 @@
+"""Small worlds of interactions whose right answer is known."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import cache
+
+import numpy as np
+import pandas as pd
+
+from recsys.data.dataset import Entities
+from recsys.data.interactions import Interactions
+from recsys.training.run import FitRun
+from recsys.training.validation import RankingValidation
+
+DAY = 86_400_000_000
+LIKED, DISLIKED = 5.0, 1.0
+
+
+def entities(n, start=10):
+    """Entities with ids that are not their positions."""
+    return Entities(np.arange(n, dtype=np.int64) * 3 + start, pd.DataFrame(index=range(n)), {})
+
+
+def interactions(user, item, *, value=None, timestamp=None, positive=None, weight=None, n_users=None, n_items=None):
+    """Interactions of positions; everything left out takes its plainest form."""
+    user, item = np.asarray(user, dtype=np.int32), np.asarray(item, dtype=np.int32)
+    return Interactions(
+        user=user,
+        item=item,
+        value=None if value is None else np.asarray(value, dtype=np.float32),
+        timestamp=None if timestamp is None else np.asarray(timestamp, dtype=np.int64),
+        positive=np.ones(len(user), bool) if positive is None else np.asarray(positive, dtype=bool),
+        weight=np.ones(len(user), np.float32) if weight is None else np.asarray(weight, dtype=np.float32),
+        users=entities(n_users or int(user.max()) + 1),
+        items=entities(n_items or int(item.max()) + 1, start=1000),
+    )
+
+
+def of_histories(histories, **more):
+    """Interactions from a list of items for each user."""
+    user = np.repeat(np.arange(len(histories)), [len(history) for history in histories])
+    item = np.array([item for history in histories for item in history], dtype=np.int32)
+    return interactions(user, item, n_users=len(histories), **more)
+
+
+@cache
+def checkerboard(n=40):
+    """Users like the items of their own colour and dislike the others; two of each are held out, (train, held out).
+
+    held out: (n, 2) items of each user's own colour, ascending. The two of the other colour are not seen either, so
+    that the four of them compete for the first places.
+    """
+    user, item = (part.ravel() for part in np.meshgrid(np.arange(n), np.arange(n), indexing="ij"))
+    first = user * 7 % n // 2 * 2
+    hidden = np.isin((item - first) % n, (0, 1, n // 2, n // 2 + 1))
+    own = user % 2 == item % 2
+    value = np.where(own, LIKED, DISLIKED)
+    kept = ~hidden
+    train = interactions(
+        user[kept], item[kept], value=value[kept], positive=own[kept], timestamp=np.arange(kept.sum()) * DAY
+    )
+    return train, item[hidden & own].reshape(n, 2)
+
+
+@cache
+def taste_world(n_users=200, n_items=120, groups=6, seed=0):
+    """Users who mostly take and value items of two groups, popular ones more often, (train, the rest as validation)."""
+    rng = np.random.default_rng(seed)
+    group = np.arange(n_items) % groups
+    attraction = (1 + np.arange(n_items) // groups) ** -0.5
+    histories, held_out, values = [], [], []
+    for _ in range(n_users):
+        liked = np.isin(group, rng.choice(groups, 2, replace=False))
+        chance = attraction * np.where(liked, 20, 1)
+        taken = rng.choice(n_items, 24, replace=False, p=chance / chance.sum())
+        histories.append(taken[:18])
+        held_out.append(taken[18:])
+        values.append(np.where(liked[taken[:18]], 4, 2) + rng.integers(-1, 2, 18))
+    user, item = np.repeat(np.arange(n_users), 18), np.concatenate(histories)
+    train = interactions(
+        user,
+        item,
+        value=np.concatenate(values),
+        timestamp=rng.permutation(len(user)) * DAY // 10,
+        n_users=n_users,
+        n_items=n_items,
+    )
+    return train, RankingValidation(train, np.repeat(np.arange(n_users), 6), np.concatenate(held_out))
+
+
+def fitted(config, train, **run):
+    """A model of this configuration, fitted."""
+    from recsys.models.registry import model_class
+
+    model = model_class(config.name)(config)
+    model.learn(train, FitRun(**run))
+    return model
+
+
+def with_strangers(train, histories, values=None):
+    """Users outside training with these histories, as `serving_view` gives them."""
+    source = of_histories(histories, n_items=train.n_items, value=values)
+    return replace(source, items=train.items)
