@@ -10,7 +10,7 @@ import signal
 import sys
 import time
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from types import FrameType
@@ -83,12 +83,9 @@ def command(speech: Speech) -> Iterator[None]:
     try:
         yield
     except ExpectedError as error:
-        _fail(speech, error.exit_status, str(error), error.as_dict())
+        _fail(speech, error.exit_status, str(error), error.as_dict(), error.answer)
     except (KeyboardInterrupt, Terminated) as ended:
-        status = INTERRUPTED if isinstance(ended, KeyboardInterrupt) else TERMINATED
-        _fail(
-            speech, status, "stopped; what was finished is kept", {"place": "", "message": "stopped", "remedy": again()}
-        )
+        sys.exit(say_stopped(speech, ended))
     except BrokenPipeError:
         # The reader of our output is gone: nothing to tell it any more.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -108,16 +105,37 @@ def again() -> str:
     return shlex.join(["recsys", *sys.argv[1:]])
 
 
-def _fail(speech: Speech, status: int, text: str, told: dict[str, Any]) -> NoReturn:
+def status_of(ended: BaseException) -> int:
+    """The exit status of a command that was stopped: by Ctrl-C, or by TERM."""
+    return INTERRUPTED if isinstance(ended, KeyboardInterrupt) else TERMINATED
+
+
+def say_stopped(speech: Speech, ended: BaseException) -> int:
+    """Say that the command was stopped; its exit status."""
+    status = status_of(ended)
+    told = {"place": "", "message": "stopped", "remedy": again()}
+    _say_failure(speech, status, "stopped; what was finished is kept", told)
+    return status
+
+
+def _fail(
+    speech: Speech, status: int, text: str, told: dict[str, Any], answer: Mapping[str, Any] | None = None
+) -> NoReturn:
+    _say_failure(speech, status, text, told, answer)
+    sys.exit(status)
+
+
+def _say_failure(
+    speech: Speech, status: int, text: str, told: dict[str, Any], answer: Mapping[str, Any] | None = None
+) -> None:
     if speech.json:
-        speech.answer({"error": told})
+        speech.answer({**(answer or {}), "error": told})
     sys.stderr.write(f"{text}\n")
     if status != 2:
         sys.stderr.write(f"go on with: {again()}\n")
     else:
         sys.stderr.write(f"then run again: {again()}\n")
     sys.stderr.flush()
-    sys.exit(status)
 
 
 def _write_traceback(error: BaseException) -> str:

@@ -66,4 +66,8 @@ def _prefect(arguments: list[str], api_url: str, environment: dict[str, str]) ->
     )
     if done.returncode != 0:
         words = (done.stderr or done.stdout).strip().splitlines()
-        raise RunError(f"prefect {arguments[0]}", words[-1] if words else "failed", f"is {api_url} answering?")
+        raise RunError(
+            "prefect " + next(word for word in arguments if word[0] != "-"),
+            words[-1] if words else "failed",
+            f"is {api_url} answering?",
+        )

@@ -17,11 +17,16 @@ from typing import Self
 from filelock import FileLock
 
 from flows.environment import switch_off
-from recsys.errors import RunError
-from recsys.processes import end, python, start_leashed, wait_until
+from flows.flow_runs import mark_killed
+from recsys.errors import RunError, disk_full
+from recsys.processes import end, end_orphans, is_alive, python, start_leashed, wait_until
 from recsys.settings import Settings
 
 START_SECONDS = 120.0
+# A private server's blocks are never used; registering them costs a second on an empty home.
+NO_BLOCKS = {"PREFECT_API_BLOCKS_REGISTER_ON_START": "false"}
+UP = "up.json"
+"""Where `recsys up` notes, in the home, what it runs."""
 
 
 class Engine:
@@ -43,6 +48,7 @@ class Engine:
     def start(self) -> Self:
         """Begin to start a private server where no other is there; returns at once."""
         switch_off()
+        end_orphans(self._settings.processes)
         if self.url is None:
             self.log.parent.mkdir(parents=True, exist_ok=True)
             # Two first starts at once would both create the tables.
@@ -56,7 +62,7 @@ class Engine:
                     python("flows.server", str(listener.fileno())),
                     self._settings.processes,
                     output=output,
-                    env={**os.environ, **private_server(self._settings)},
+                    env={**os.environ, **private_server(self._settings), **NO_BLOCKS},
                     pass_fds=(listener.fileno(),),
                 )
         os.environ["PREFECT_API_URL"] = self.url
@@ -70,10 +76,12 @@ class Engine:
             self._lock.release()
             self._lock = None
         if self._ended():
-            raise RunError("Prefect", "its server ended while it was starting", f"see {self.log}")
+            full = disk_full(self._settings.root)
+            raise full or RunError("Prefect", "its server ended while it was starting", f"see {self.log}")
         if not up:
             remedy = f"see {self.log}" if self._process else "start it, or unset PREFECT_API_URL"
             raise RunError("Prefect", f"no answer from {self.url}", remedy)
+        mark_killed(self.url, self._settings)
 
     def stop(self) -> None:
         """End the private server."""
@@ -93,7 +101,7 @@ def _send_logs() -> None:
     if "prefect.logging.handlers" in sys.modules:
         from prefect.logging.handlers import APILogWorker
 
-        APILogWorker.drain_all(timeout=5)
+        APILogWorker.drain_all(timeout=2)
 
 
 @contextmanager
@@ -129,11 +137,12 @@ def private_server(settings: Settings) -> dict[str, str]:
 def running_stack(settings: Settings) -> str | None:
     """The API of the servers that `recsys up` runs for this home, or None."""
     try:
-        stack = json.loads((settings.root / "up.json").read_text())
-        url = str(stack["prefect_api_url"])
-    except (OSError, ValueError, KeyError):
+        stack = json.loads((settings.root / UP).read_text())
+        url, (process, began) = str(stack["prefect_api_url"]), stack["process"]
+    except (OSError, ValueError, KeyError, TypeError):
         return None
-    return url if is_healthy(url) else None
+    # A killed one leaves its note, and its port may be somebody else's by now.
+    return url if is_alive(process, began) and is_healthy(url) else None
 
 
 def is_healthy(url: str) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from pathlib import Path
 
@@ -45,17 +46,25 @@ root:
 """
 
 
+LOOPBACK = ("127.0.0.1", "localhost")
+
+
 def switch_off() -> None:
-    """No telemetry, and time enough for a server on a loaded machine."""
+    """No telemetry, time enough for a server on a loaded machine, and no proxy between us and our own servers."""
     for name, value in SWITCHES.items():
         os.environ.setdefault(name, value)
+    for name in ("no_proxy", "NO_PROXY"):
+        named = [host for host in os.environ.get(name, "").split(",") if host]
+        os.environ[name] = ",".join(dict.fromkeys([*named, *LOOPBACK]))
 
 
 def log_to_file(file: Path) -> None:
-    """Send Prefect's log to a file instead of the terminal; what the UI shows stays as it is."""
+    """Send Prefect's and MLflow's log to a file instead of the terminal; what the UI shows stays as it is."""
+    logging.raiseExceptions = False  # a full disk is told once, and not for every line
     file.parent.mkdir(parents=True, exist_ok=True)
     settings = file.parent / "logging.yml"
     temporary = settings.with_suffix(f".{os.getpid()}")
     temporary.write_text(LOGGING.format(file=repr(str(file))))
     temporary.replace(settings)
     os.environ["PREFECT_LOGGING_SETTINGS_PATH"] = str(settings)
+    os.environ["MLFLOW_CONFIGURE_LOGGING"] = "false"  # or it would write to the terminal, tracebacks too

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
+from rich.markup import escape
 from rich.table import Table
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ def leaderboard_table(frame: pd.DataFrame, primary: str) -> Table:
     for row in frame.to_dict(orient="records"):
         name = f"{row['model']}{' (control)' if row['control'] else ''}"
         if row["status"] != "ok":
-            table.add_row(f"[red]{name}[/red]", "failed", row["status"], *[""] * (len(others) + 3))
+            table.add_row(f"[red]{name}[/red]", "failed", escape(row["status"]), *[""] * (len(others) + 3))
             continue
         interval = "" if math.isnan(row[low]) else f"{row[low]:.4f} {_bar(row, primary, ends)} {row[high]:.4f}"
         table.add_row(

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
 from types import FrameType
 
-from recsys.processes import end_with_parent
+from recsys.processes import end_with_parent, started
 
 
 def main() -> int:
-    """Start the command, hand TERM on to it, and end with its status."""
+    """Start the command, hand TERM on to it, and end with its status.
+
+    What it starts in sessions of their own can tell by RECSYS_LEASH whether this process still lives.
+    """
     end_with_parent()
+    os.environ["RECSYS_LEASH"] = f"{os.getpid()}:{started()}"
     process = subprocess.Popen(sys.argv[1:], stdin=subprocess.DEVNULL)
 
     def hand_on(number: int, frame: FrameType | None) -> None:

@@ -14,6 +14,11 @@ flows.environment.switch_off()
 
 from prefect import Flow  # noqa: E402 -- after the switches
 
+from flows.watch import cancelled_after_all, end_with_worker, started_by_worker  # noqa: E402
+
+if started_by_worker():
+    end_with_worker()
+
 
 class LocalFlow(Flow[Any, Any]):
     """A flow that brings its own Prefect API where the environment names none."""
@@ -26,4 +31,4 @@ class LocalFlow(Flow[Any, Any]):
 
 def local_flow(**options: Any) -> Callable[[Callable[..., Any]], LocalFlow]:
     """Like `prefect.flow`, for a LocalFlow."""
-    return lambda function: LocalFlow(function, **options)
+    return lambda function: LocalFlow(function, on_crashed=[cancelled_after_all], **options)

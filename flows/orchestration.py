@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import os
 import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
-from flows.command import Speech
+from flows.command import Speech, say_stopped, status_of
 from flows.console import TerminalReporter
 from flows.engine import Engine
 from flows.environment import log_to_file
-from recsys.errors import ExpectedError
-from recsys.processes import end_orphans
+from recsys.errors import disk_full
 from recsys.settings import Settings
-from recsys.tracking.database import ensure_database
+from recsys.tracking.database import ensure_database, require_server
 
 
 @contextlib.contextmanager
@@ -27,12 +27,27 @@ def orchestrated(name: str, settings: Settings, speech: Speech) -> Iterator[Call
     then the body imports what it needs, while the server starts and MLflow's database is made.
     """
 
-    def make_database() -> None:
-        with contextlib.suppress(ExpectedError):  # the flow does it again, and is the one to complain
+    said = threading.Event()
+
+    def open_database() -> None:
+        with contextlib.suppress(Exception):  # the flow does it again, and is the one to complain
             ensure_database(settings)
+            from recsys.tracking.runs import Tracker
+
+            Tracker(settings).open()
+
+    def overtime(ended: BaseException) -> None:
+        # What still runs leaves nothing half-done behind: all that is kept is renamed into place when it is complete.
+        if said.is_set():
+            os._exit(status_of(ended))
+        reporter.stop()
+        os._exit(say_stopped(speech, ended))
 
     log_to_file(settings.logs / f"{name}-{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}.log")
-    end_orphans(settings.processes)
+    full = disk_full(settings.root)
+    if full is not None:
+        raise full
+    require_server(settings)
     engine = Engine(settings).start()
     reporter = TerminalReporter(speech.console)
 
@@ -40,12 +55,18 @@ def orchestrated(name: str, settings: Settings, speech: Speech) -> Iterator[Call
         from flows.session import options
 
         engine.wait()
+        gc.freeze()
+        gc.enable()
         reporter.start()
-        options.set(replace(options.get(), reporter=reporter))
+        options.set(replace(options.get(), reporter=reporter, overtime=overtime))
 
+    # Imports make a million objects that stay: looking through them again and again costs a second.
+    gc.disable()
     try:
-        threading.Thread(target=make_database, daemon=True).start()
+        threading.Thread(target=open_database, daemon=True).start()
         yield ready
     finally:
+        gc.enable()
         reporter.stop()
         engine.stop()
+        said.set()

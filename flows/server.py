@@ -5,6 +5,7 @@ Private to one run unless RECSYS_SERVER_FULL is set: then with all services, sch
 
 from __future__ import annotations
 
+import gc
 import os
 import socket
 import sys
@@ -15,11 +16,14 @@ from recsys.processes import end_with_parent
 def main() -> None:
     """Serve Prefect's API on the inherited socket until the parent's pipe closes or TERM comes."""
     end_with_parent()
+    gc.disable()  # imports make a million objects that stay: looking through them costs a second
     import uvicorn
     from prefect.server.api.server import create_app
 
     listener = socket.socket(fileno=int(sys.argv[1]))
     app = create_app(ephemeral="RECSYS_SERVER_FULL" not in os.environ, final=True)
+    gc.freeze()
+    gc.enable()
     config = uvicorn.Config(app, log_level="warning", lifespan="on", access_log=False, timeout_graceful_shutdown=3)
     uvicorn.Server(config).run(sockets=[listener])
 

@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-import _thread
 import contextlib
-import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
-from filelock import FileLock
-from prefect.client.orchestration import get_client
-from prefect.client.schemas.objects import State
+from filelock import FileLock, Timeout
 from prefect.context import get_run_context
 from prefect.runtime import deployment, flow_run
 
+from flows.flow_runs import remembered
+from flows.watch import cancellation, end_in_time
 from recsys.data.dataset import Dataset
 from recsys.data.load import inputs
+from recsys.errors import ExpectedError
 from recsys.experiment.keys import run_key, versions
 from recsys.experiment.spec import Experiment
 from recsys.settings import Settings
@@ -30,16 +30,18 @@ from recsys.tracking.source import source_tags
 from tasks.context import Reporter, Run, width
 from tasks.recorder import Recorder
 
-POLL_SECONDS = 2.0
-
 
 @dataclass(frozen=True)
 class Options:
-    """What the caller of a run decides and an experiment does not."""
+    """What the caller of a run decides and an experiment does not.
+
+    overtime: ends the process where a stopped run does not end by itself; None where the process is not ours to end.
+    """
 
     out: Path | None = None
     fresh: bool = False
     reporter: Reporter = field(default_factory=Reporter)
+    overtime: Callable[[BaseException], None] | None = None
 
 
 options: ContextVar[Options] = ContextVar("options", default=Options())  # noqa: B039 -- frozen
@@ -56,15 +58,38 @@ def session(spec: Experiment) -> Iterator[Run]:
     found = inputs(spec.data, spec.predefined, settings)
     key = run_key(spec, found, width(spec)[1])
     run = Run(spec, settings, key, found, chosen.reporter, chosen.fresh)
-    locks = settings.root / "locks"
-    locks.mkdir(parents=True, exist_ok=True)
-    with FileLock(locks / f"{key}.lock"), _cancellation(run):
+    with cancellation(_flow_run(), run.stop), remembered(_flow_run(), settings), _alone(run):
         try:
             run.finished = None if chosen.fresh else finished_comparison(spec, key, settings, chosen.out)
+            if run.finished is not None:
+                run.reporter.stage("done", f"{spec.name} was finished before: nothing is fitted and no run is started")
             yield run
-        except BaseException:
+        except BaseException as error:
             run.stop.set()
+            if not isinstance(error, Exception) and chosen.overtime is not None:
+                end_in_time(error, chosen.overtime)
             raise
+
+
+def _flow_run() -> UUID:
+    return get_run_context().flow_run.id  # type: ignore[union-attr]
+
+
+@contextlib.contextmanager
+def _alone(run: Run) -> Iterator[None]:
+    """No other process works on this run key inside."""
+    locks = run.settings.root / "locks"
+    locks.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(locks / f"{run.key}.lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        run.reporter.stage("wait", "another process works on this very comparison; its work is used when it is done")
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 @contextlib.contextmanager
@@ -81,13 +106,11 @@ def recording(run: Run, dataset: Ref, split: Ref) -> Iterator[Recorder]:
     tracker.log_inputs(parent.run_id, recorder.inputs)
     try:
         yield recorder
-    except Exception:
+    except BaseException as error:
+        stopped = bool(run.stop) or not isinstance(error, Exception)
         run.stop.set()
-        recorder.close("FAILED")
-        raise
-    except BaseException:
-        run.stop.set()
-        recorder.close("KILLED")
+        with contextlib.suppress(ExpectedError):  # the first trouble is the one to tell; the next start mends the rest
+            recorder.close("KILLED" if stopped else "FAILED")
         raise
     recorder.close("FINISHED")
 
@@ -106,26 +129,3 @@ def _data_inputs(spec: Experiment, dataset: Ref, split: Ref) -> list[DataInput]:
 def _prefect_tags() -> dict[str, str]:
     tags = {"prefect.flow_run_id": flow_run.id, "prefect.deployment": deployment.name}
     return {key: str(value) for key, value in tags.items() if value}
-
-
-@contextlib.contextmanager
-def _cancellation(run: Run) -> Iterator[None]:
-    """Ends the run soon after it was cancelled in the Prefect UI, which tells a plain process nothing."""
-    identity = get_run_context().flow_run.id  # type: ignore[union-attr]
-    done = threading.Event()
-
-    def watch() -> None:
-        with get_client(sync_client=True) as client:
-            while not done.wait(POLL_SECONDS):
-                with contextlib.suppress(Exception):  # the API may be away for a moment; the run goes on without
-                    state: State | None = client.read_flow_run(identity).state
-                    if state is not None and (state.is_cancelling() or state.is_cancelled()):
-                        run.stop.set()
-                        _thread.interrupt_main()
-                        return
-
-    threading.Thread(target=watch, name="cancellation", daemon=True).start()
-    try:
-        yield
-    finally:
-        done.set()

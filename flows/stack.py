@@ -17,12 +17,14 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+from filelock import FileLock, Timeout
 
 from flows.deployments import POOL, ROOT, register
-from flows.engine import is_healthy, private_server
+from flows.engine import UP, is_healthy, private_server
 from flows.environment import SWITCHES
+from flows.flow_runs import call, mark_killed, mark_pool_crashed
 from recsys.errors import InputError, RunError
-from recsys.processes import end, end_orphans, python, start_leashed, wait_until
+from recsys.processes import end, end_orphans, python, start_leashed, started, wait_until
 from recsys.settings import Settings
 from recsys.tracking.database import ensure_database
 
@@ -40,12 +42,14 @@ class Stack:
         self.prefect = f"http://{HOST}:{settings.prefect_port}/api"
         self.mlflow = f"http://{HOST}:{settings.mlflow_port}"
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
+        self._lock = FileLock(settings.root / "up.lock")
 
     def start(self) -> None:
         """Start everything and wait until it is healthy.
 
         Raises InputError where a port is taken, RunError where a server does not come up.
         """
+        self._refuse_second()
         for name, port in (("Prefect", self.settings.prefect_port), ("MLflow", self.settings.mlflow_port)):
             _refuse_taken(name, port)
         end_orphans(self.settings.processes)
@@ -54,14 +58,13 @@ class Stack:
         self._start_prefect()
         self._start_mlflow()
         self._wait("prefect", lambda: is_healthy(self.prefect))
-        mark_crashed(self.prefect)
+        self._mark_crashed()
         register(self.prefect, self.environment)
         self._start_worker()
         self._wait("mlflow", lambda: _answers(f"{self.mlflow}/health"))
         self._wait("worker", self._worker_is_online)
-        own = psutil.Process()
-        about = {"prefect_api_url": self.prefect, "mlflow": self.mlflow, "process": [own.pid, own.create_time()]}
-        (self.settings.root / "up.json").write_text(json.dumps(about))
+        about = {"prefect_api_url": self.prefect, "mlflow": self.mlflow, "process": [os.getpid(), started()]}
+        (self.settings.root / UP).write_text(json.dumps(about))
 
     @property
     def environment(self) -> dict[str, str]:
@@ -86,16 +89,31 @@ class Stack:
 
     def stop(self) -> None:
         """End runs, worker, MLflow and Prefect, in this order."""
-        (self.settings.root / "up.json").unlink(missing_ok=True)
+        if not self._lock.is_locked:
+            return
+        (self.settings.root / UP).unlink(missing_ok=True)
         worker = self._processes.get("worker")
         if worker is not None and worker.poll() is None:
             self._end_runs(worker)
             self._end_worker(worker)
         for name in ("worker", "mlflow", "prefect"):
             if name == "prefect" and "prefect" in self._processes and is_healthy(self.prefect):
-                mark_crashed(self.prefect)
+                self._mark_crashed()
             if name in self._processes:
                 end(self._processes.pop(name), self.settings.processes, patience=5.0)
+        self._lock.release()
+
+    def _refuse_second(self) -> None:
+        self.settings.root.mkdir(parents=True, exist_ok=True)
+        try:
+            self._lock.acquire(timeout=0)
+        except Timeout:
+            message = "`recsys up` is running for this home already"
+            raise InputError(str(self.settings.root), message, "use that one, or set RECSYS_HOME") from None
+
+    def _mark_crashed(self) -> None:
+        mark_killed(self.prefect, self.settings)
+        mark_pool_crashed(self.prefect, POOL)
 
     def _start_prefect(self) -> None:
         with socket.socket() as listener:
@@ -164,25 +182,6 @@ class Stack:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 worker.wait(WORKER_SECONDS / 2)
                 return
-
-
-def mark_crashed(api: str) -> None:
-    """Mark flow runs Crashed whose process is gone: all that an ended worker left running."""
-    question = {"flow_runs": {"state": {"type": {"any_": ["RUNNING", "PENDING", "CANCELLING"]}}}}
-    for run in call(f"{api}/flow_runs/filter", question):
-        if run.get("work_pool_name") == POOL:
-            state = {"type": "CRASHED", "name": "Crashed", "message": "The process of this run has ended."}
-            call(f"{api}/flow_runs/{run['id']}/set_state", {"state": state, "force": True})
-
-
-def call(url: str, question: dict[str, Any]) -> Any:
-    """The answer of Prefect's API to a POST; an empty list where there is none."""
-    request = urllib.request.Request(url, json.dumps(question).encode(), {"Content-Type": "application/json"})
-    try:
-        with urllib.request.urlopen(request, timeout=10) as answer:
-            return json.load(answer)
-    except (urllib.error.URLError, OSError, ValueError):
-        return []
 
 
 def _flow_runs(worker: int) -> list[psutil.Process]:

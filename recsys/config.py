@@ -16,7 +16,7 @@ BoolArray: TypeAlias = NDArray[np.bool_]
 class Config(BaseModel):
     """A frozen, hashable configuration that refuses unknown keys."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, protected_namespaces=())
 
     def as_json(self) -> dict[str, Any]:
         """The settings as plain JSON values, defaults included."""

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import difflib
 import errno
-from collections.abc import Iterable
+import shutil
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
 
 
 class ExpectedError(Exception):
     """A failure that one message explains: where, what is wrong, and what to do.
 
-    place: the file, field or row. message: what is wrong there, with the value. remedy: the next step, or None.
+    place: the file, field or row. message: what is wrong there, with the value. remedy: the next step, or None. answer:
+    what was reached all the same, for a command that answers in JSON.
     """
 
     exit_status = 1
+    answer: Mapping[str, Any] | None = None
 
     def __init__(self, place: str, message: str, remedy: str | None = None) -> None:
         super().__init__(place, message, remedy)
@@ -39,7 +44,8 @@ class RunError(ExpectedError):
 
 
 FULL = {errno.ENOSPC, errno.EDQUOT}
-FORBIDDEN = {errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR}
+LEAST_FREE = 8_000_000
+FORBIDDEN = {errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.EEXIST, errno.EISDIR, errno.ENAMETOOLONG}
 
 
 def not_written(error: OSError, place: object) -> ExpectedError | None:
@@ -53,6 +59,17 @@ def not_written(error: OSError, place: object) -> ExpectedError | None:
     if error.errno in FORBIDDEN:
         return InputError(where, f"cannot be written ({why})", "choose a folder that can be: RECSYS_HOME, or --out")
     return None
+
+
+def disk_full(folder: Path) -> RunError | None:
+    """What to say where the disk of a folder has next to nothing left; None where that is not the trouble."""
+    while not folder.exists():
+        folder = folder.parent
+    free = shutil.disk_usage(folder).free
+    if free >= LEAST_FREE:
+        return None
+    message = f"its disk is full, {free / 1e6:.1f} MB are free"
+    return RunError(str(folder), message, "free some space; what is finished stays")
 
 
 def nearest(name: object, known: Iterable[str]) -> str | None:

@@ -55,6 +55,18 @@ def end_with_parent() -> None:
         os.killpg(os.getpgrp(), signal.SIGKILL)
 
     threading.Thread(target=watch, name="leash", daemon=True).start()
+    _ask_kernel()
+
+
+def _ask_kernel() -> None:
+    """Have Linux itself kill the group when the pipe closes: one long call that keeps the GIL keeps threads waiting."""
+    if sys.platform == "linux" and os.getpgrp() == os.getpid():
+        import fcntl
+
+        with contextlib.suppress(OSError):
+            fcntl.fcntl(0, fcntl.F_SETSIG, signal.SIGKILL)
+            fcntl.fcntl(0, fcntl.F_SETOWN, -os.getpgrp())
+            fcntl.fcntl(0, fcntl.F_SETFL, fcntl.fcntl(0, fcntl.F_GETFL) | os.O_ASYNC)
 
 
 def end(process: subprocess.Popen[bytes], records: Path, patience: float = 0.0) -> None:
@@ -81,9 +93,9 @@ def end_orphans(records: Path) -> list[int]:
             child, parent = noted["process"], noted["parent"]
         except (OSError, ValueError, KeyError):
             continue
-        if _is_alive(*parent):
+        if is_alive(*parent):
             continue
-        if _is_alive(*child):
+        if is_alive(*child):
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(child[0], signal.SIGKILL)
                 ended.append(child[0])
@@ -113,12 +125,17 @@ def peak_memory(pid: int | str = "self") -> int:
 def _note(pid: int, records: Path) -> None:
     records.mkdir(parents=True, exist_ok=True)
     with contextlib.suppress(psutil.Error):
-        own = psutil.Process()
-        noted = {"process": [pid, psutil.Process(pid).create_time()], "parent": [own.pid, own.create_time()]}
+        noted = {"process": [pid, started(pid)], "parent": [os.getpid(), started()]}
         (records / f"{pid}.json").write_text(json.dumps(noted))
 
 
-def _is_alive(pid: int, started: float) -> bool:
+def started(pid: int | None = None) -> float:
+    """When a process started, this one by default: with its id that names it for good."""
+    return psutil.Process(pid).create_time()
+
+
+def is_alive(pid: int, started: float) -> bool:
+    """Whether the process with this id is the one that started then, and still runs."""
     try:
         process = psutil.Process(pid)
         return abs(process.create_time() - started) < 1 and process.status() != psutil.STATUS_ZOMBIE

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from functools import cached_property
 from pathlib import Path
 
-from pydantic import AliasChoices, Field
+from pydantic import AliasChoices, Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -13,6 +14,7 @@ class Settings(BaseSettings):
     """What the environment says about this installation.
 
     home: where the database, artifacts, store, cache and logs live. data_dir: a folder with downloaded data sets.
+    sql_url: the address of the database that `source: sql` reads.
     """
 
     model_config = SettingsConfigDict(env_prefix="RECSYS_", frozen=True, extra="ignore")
@@ -20,6 +22,7 @@ class Settings(BaseSettings):
     home: Path = Path(".recsys")
     data_dir: Path | None = None
     movielens_url: str = "https://files.grouplens.org/datasets/movielens"
+    sql_url: SecretStr | None = None
     prefect_port: int = Field(default=4200, ge=1, le=65535)
     mlflow_port: int = Field(default=5000, ge=1, le=65535)
     tracking_uri: str | None = Field(default=None, validation_alias=AliasChoices("MLFLOW_TRACKING_URI"))
@@ -71,3 +74,11 @@ class Settings(BaseSettings):
     def owns_tracking(self) -> bool:
         """True where MLflow's records are this home's own database."""
         return self.tracking_uri in (None, "", f"sqlite:///{self.database}")
+
+    def sql_address(self, connection: str | None) -> tuple[str, SecretStr | None]:
+        """The variable that holds the address of a database, and the address; connection: None for RECSYS_SQL_URL."""
+        if connection is None:
+            return "RECSYS_SQL_URL", self.sql_url
+        variable = f"RECSYS_SQL_URL_{connection.upper()}"
+        found = os.environ.get(variable)
+        return variable, SecretStr(found) if found else None

@@ -31,7 +31,7 @@ class Cell(Config):
 
     @property
     def name(self) -> str:
-        """What people read: the label, with seed and fold where there are several."""
+        """What people read: the label with its seed, and the fold after the first."""
         return f"{self.label} seed {self.seed}" + (f" fold {self.fold}" if self.fold else "")
 
 
@@ -59,11 +59,11 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def width(spec: Experiment, n_cells: int | None = None) -> tuple[int, int]:
+def width(spec: Experiment) -> tuple[int, int]:
     """Models at once, and threads for each: together never more than the cores."""
     available = cores()
     wanted = available if spec.runner.workers == "auto" else min(spec.runner.workers, available)
-    cells = n_cells if n_cells is not None else sum(1 for _ in spec.candidates())
+    cells = sum(1 for _ in spec.candidates()) * getattr(spec.split, "folds", 1)
     workers = max(1, min(wanted, cells))
     return workers, max(1, available // workers)
 

@@ -7,7 +7,8 @@ from typing import Any
 
 from recsys.data.dataset import Dataset
 from recsys.data.summary import summarise
-from recsys.experiment.keys import versions
+from recsys.experiment.candidates import candidates_name
+from recsys.experiment.keys import comparison_code, versions
 from recsys.metrics.passport import passport_hash
 from recsys.splits.account import account
 from recsys.store import Ref, code_digest
@@ -22,7 +23,7 @@ def manifest_of(run: Run, dataset: Ref, split: Ref, warnings: Sequence[str]) -> 
     choices: dict[str, Any] = {
         "exclude_seen": spec.evaluation.exclude_seen,
         "users": spec.users,
-        "candidates": spec.evaluation.candidates,
+        "candidates": candidates_name(spec.evaluation.candidates),
         "positive": spec.positive,
         "refit": spec.refit,
     }
@@ -34,7 +35,7 @@ def manifest_of(run: Run, dataset: Ref, split: Ref, warnings: Sequence[str]) -> 
             "digest": split.digest,
             "folds": [account(data, fold, spec.positive, spec.refit) for fold in folds_of(split)],
         },
-        "code": code_digest("recsys.experiment.fit", "recsys.comparison.assemble", "recsys.report.page"),
+        "code": code_digest(*comparison_code(spec)),
         "source": source_tags(),
         "passports": {column: passport_hash(column, **choices) for column in spec.evaluation.columns},
         "versions": versions(),

@@ -3,26 +3,40 @@
 from __future__ import annotations
 
 import json
+import logging
 import threading
+import time
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from recsys.experiment.launch import Stopped
 from recsys.metrics.registry import metric_key
 from recsys.store import Ref
 from recsys.tracking.runs import DataInput, ParentRun, Tracker
 from tasks.context import Cell
 
+log = logging.getLogger(__name__)
+
+Key = tuple[str, int, int]
+
 CURVE_SKIPS = ("phase", "epoch", "epochs")
+CURVE_SECONDS = 0.5
 
 
 class Recorder:
-    """The parent run of a comparison and the child run of each cell. Safe to call from several threads."""
+    """The parent run of a comparison and the child run of each cell. Safe to call from several threads.
+
+    Nothing is begun any more once it is closed.
+    """
 
     def __init__(self, tracker: Tracker, parent: ParentRun, inputs: list[DataInput]) -> None:
         self.tracker, self.parent, self.inputs = tracker, parent, inputs
-        self._lock = threading.Lock()
-        self._open: dict[tuple[str, int, int], str] = {}
+        self._lock = threading.RLock()
+        self._open: dict[Key, str] = {}
+        self._curves: dict[Key, _Curve] = {}
+        self._closed = False
 
     def run_id(self, cell: Cell) -> str | None:
         """The child run of a cell, finished or open."""
@@ -30,29 +44,41 @@ class Recorder:
         return self.parent.children.get(key) or self._open.get(key)
 
     def begin(self, cell: Cell) -> str:
-        """Open the child run of a cell that has none; its id."""
+        """Open the child run of a cell that has none; its id. Raises Stopped where the parent is closed."""
         with self._lock:
             found = self.run_id(cell)
             if found is None:
+                if self._closed:
+                    raise Stopped
                 found = self.tracker.open_child(self.parent, *_key(cell), cell.model.settings())
                 self._open[_key(cell)] = found
                 self.tracker.log_inputs(found, self.inputs)
             return found
 
     def step(self, cell: Cell, step: Mapping[str, Any]) -> None:
-        """Log one epoch of a fit."""
-        self.tracker.log_steps(self.begin(cell), [curve_point(step)])
+        """Log one epoch of a fit: soon, together with others where they come fast."""
+        if _key(cell) in self.parent.children:
+            return  # a lost fit is made again, and its run has this curve already
+        with self._lock:
+            curve = self._curves.setdefault(_key(cell), _Curve())
+            curve.points.append(curve_point(step))
+            if time.monotonic() - curve.logged < CURVE_SECONDS:
+                return
+        try:
+            self._log_curve(cell)
+        except Exception as error:
+            log.warning("%s: its curve is logged later (%s)", cell.name, error)
 
     def finish(self, cell: Cell, fit: Ref, evaluation: Ref) -> None:
         """Log the results of a cell and close its run; nothing where it is finished already."""
         if _key(cell) in self.parent.children:
             return
-        with self._lock:
-            live = _key(cell) in self._open
         run_id = self.begin(cell)
-        if not live:
-            curves = json.loads((fit.folder / "curves.json").read_text())
-            self.tracker.log_steps(run_id, [curve_point(step) for step in curves])
+        with self._lock:
+            if _key(cell) not in self._curves:
+                points = [curve_point(step) for step in json.loads((fit.folder / "curves.json").read_text())]
+                self._curves[_key(cell)] = _Curve(points)
+        self._log_curve(cell)
         self.tracker.log_metrics(run_id, child_metrics(fit.folder, evaluation.folder))
         self.tracker.log_model(self.parent, run_id, cell.label, fit.folder / "model", cell.model.settings())
         self.tracker.close(run_id, "FINISHED")
@@ -63,15 +89,39 @@ class Recorder:
     def fail(self, cell: Cell, message: str) -> None:
         """Close the run of a cell whose model failed."""
         run_id = self.begin(cell)
+        self._log_curve(cell)
         self.tracker.tag(run_id, {"failure": message[:5000]})
         self.tracker.close(run_id, "FAILED")
+        with self._lock:
+            self._open.pop(_key(cell), None)
 
     def close(self, status: str) -> None:
         """End the parent run, and as KILLED what is still open below it."""
-        for run_id in self._open.values():
-            if status == "KILLED":
+        with self._lock:
+            self._closed = True
+            for run_id in self._open.values():
                 self.tracker.close(run_id, "KILLED")
+            self._open.clear()
         self.tracker.close(self.parent.run_id, status)
+
+    def _log_curve(self, cell: Cell) -> None:
+        """Log the points of a cell that are not logged yet; where that fails they wait for the next time."""
+        run_id = self.begin(cell)
+        with self._lock:
+            curve = self._curves.get(_key(cell), _Curve())
+            waiting = len(curve.points)
+            if waiting:
+                self.tracker.log_steps(run_id, curve.points)
+                del curve.points[:waiting]
+            curve.logged = time.monotonic()
+
+
+@dataclass
+class _Curve:
+    """The epochs of a fit that are not logged yet, and when some were logged last."""
+
+    points: list[tuple[int, dict[str, float]]] = field(default_factory=list)
+    logged: float = field(default_factory=time.monotonic)
 
 
 def curve_point(step: Mapping[str, Any]) -> tuple[int, dict[str, float]]:
@@ -97,5 +147,5 @@ def child_metrics(fit: Path, evaluation: Path) -> dict[str, float]:
     return metrics | {f"cost.{name}": value for name, value in measured.items()}
 
 
-def _key(cell: Cell) -> tuple[str, int, int]:
+def _key(cell: Cell) -> Key:
     return cell.label, cell.seed, cell.fold

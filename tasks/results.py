@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
-import pandas as pd
+from pandas import DataFrame
 from prefect import task
-from prefect.artifacts import create_link_artifact, create_markdown_artifact, create_table_artifact
+from prefect.artifacts import create_link_artifact, create_table_artifact
 from prefect.cache_policies import NO_CACHE
 
 from recsys.comparison.assemble import CellResult, assemble
-from recsys.comparison.result import Comparison, default_out, deliver
+from recsys.comparison.leaderboard import OK
+from recsys.comparison.result import Comparison, default_out, deliver, read_leaderboard, rows_of
 from recsys.data.dataset import Dataset
 from recsys.metrics.registry import metric_key
 from recsys.report.page import write_report
@@ -56,41 +57,35 @@ def publish_report(board: Ref, dataset: Ref, out: Path | None, recorder: Recorde
     run_id = recorder.parent.run_id
     place = (out or default_out(run.spec.name, run.key)).absolute()
     deliver([board, report], place)
-    recorder.tracker.log_files(run_id, place)
-    frame = pd.read_csv(board.folder / "leaderboard.csv")
+    with TemporaryDirectory(dir=run.settings.root) as only_these:  # in `place` may lie what is nobody's business
+        deliver([board, report], Path(only_these))
+        recorder.tracker.log_files(run_id, Path(only_these))
+    frame = read_leaderboard(place / "leaderboard.csv")
     _log_best(frame, recorder, run)
-    create_table_artifact(_plain(frame), key="leaderboard", description=f"Leaderboard of {run.spec.name}")
-    link = run_link(run, recorder)
-    if link.startswith("http"):
-        create_link_artifact(link, key="mlflow-run", link_text="This comparison in MLflow")
-    else:
-        create_markdown_artifact(f"MLflow run `{run_id}` in `{link}`", key="mlflow-run")
+    create_table_artifact(_rounded(rows_of(frame)), key="leaderboard", description=f"Leaderboard of {run.spec.name}")
+    create_link_artifact(run_link(run, recorder), key="mlflow-run", link_text="This comparison in MLflow")
     return Comparison(place, run.key, run_id)
 
 
 def run_link(run: Run, recorder: Recorder) -> str:
-    """Where the parent run is shown, or the database it is in."""
+    """The page of the parent run: on its server, or on the one that `recsys up` starts for its database."""
     uri, parent = run.settings.mlflow_uri, recorder.parent
     base = uri if uri.startswith("http") else f"http://127.0.0.1:{run.settings.mlflow_port}"
     return f"{base.rstrip('/')}/#/experiments/{parent.experiment_id}/runs/{parent.run_id}"
 
 
-def _log_best(frame: pd.DataFrame, recorder: Recorder, run: Run) -> None:
+def _log_best(frame: DataFrame, recorder: Recorder, run: Run) -> None:
     """The best model and its value on the parent run, so that comparisons can be searched and sorted."""
-    done = frame[(frame["status"] == "ok") & ~frame["control"].astype(bool)]
+    primary = run.spec.evaluation.primary
+    done = frame[(frame["status"] == OK) & ~frame["control"] & frame[primary].notna()]
     if len(done):
-        primary = run.spec.evaluation.primary
         best = done.iloc[0]
         recorder.tracker.tag(recorder.parent.run_id, {"best": str(best["model"])})
         recorder.tracker.log_metrics(recorder.parent.run_id, {f"best.{metric_key(primary)}": float(best[primary])})
 
 
-def _plain(frame: pd.DataFrame) -> list[dict[str, Any]]:
-    rows: list[dict[str, Any]] = frame.to_dict(orient="records")  # type: ignore[assignment]
-    return [{key: _shown(value) for key, value in row.items()} for row in rows]
-
-
-def _shown(value: Any) -> Any:
-    if isinstance(value, float):
-        return None if math.isnan(value) else float(f"{value:.5g}")
-    return value
+def _rounded(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    return [
+        {name: float(f"{value:.5g}") if isinstance(value, float) else value for name, value in row.items()}
+        for row in rows
+    ]

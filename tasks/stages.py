@@ -15,7 +15,7 @@ from prefect.client.schemas.objects import State
 from prefect.logging import get_run_logger
 from prefect.states import Completed
 
-from recsys.comparison.evaluation import evaluate_lists
+from recsys.comparison.evaluation import evaluate_lists, refuse_nobody
 from recsys.data.build import check_weight
 from recsys.data.dataset import Dataset
 from recsys.data.load import load
@@ -74,11 +74,12 @@ def split_data(dataset: Ref, run: Run) -> Any:
 
 @task(name="check leaks", cache_policy=NO_CACHE)
 def check_leaks(dataset: Ref, split: Ref, run: Run) -> list[str]:
-    """The warnings of all checks. Raises InputError for the first error."""
+    """The warnings of all checks. Raises InputError for the first error, and where a fold counts no user."""
     data, spec, warnings = Dataset.load(dataset.folder), run.spec, []
     for fold in folds_of(split):
         findings = check_fold(Case(data, fold, spec.positive, spec.evaluation.exclude_seen, spec.refit))
         refuse_errors(findings)
+        refuse_nobody(spec, data, fold)
         warnings += [f"{finding.message}; {finding.remedy}" for finding in findings]
     for warning in warnings:
         run.reporter.warn(warning)
@@ -140,19 +141,25 @@ def _number(path: Path) -> int:
 
 
 def _teller(cell: Cell, recorder: Recorder | None, run: Run) -> Callable[[Mapping[str, Any]], None]:
-    """Tells the terminal, MLflow and Prefect of each epoch; Prefect once a second at most."""
+    """Tells the terminal, MLflow and Prefect of each epoch; Prefect once a second at most, and of no short fit."""
     logger = get_run_logger()
-    artifact: Any = create_progress_artifact(0.0, description=f"{cell.name}: epochs")
-    last = 0.0
+    artifact: Any = None
+    last: float | None = None
 
     def tell(step: Mapping[str, Any]) -> None:
-        nonlocal last
+        nonlocal artifact, last
         run.reporter.step(cell, step)
         if recorder is not None:
             recorder.step(cell, step)
-        if time.monotonic() - last > PROGRESS_SECONDS:
-            last = time.monotonic()
+        now = time.monotonic()
+        last = last or now
+        if now - last > PROGRESS_SECONDS:
+            last = now
             logger.info("%s: %s of %s epochs (%s)", cell.name, step["epoch"], step["epochs"], step["phase"])
-            update_progress_artifact(artifact, 100.0 * step["epoch"] / max(1, step["epochs"]))
+            share = 100.0 * step["epoch"] / max(1, step["epochs"])
+            if artifact is None:
+                artifact = create_progress_artifact(share, description=f"{cell.name}: epochs")
+            else:
+                update_progress_artifact(artifact, share)
 
     return tell

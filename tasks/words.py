@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from recsys.data.text import count
 from recsys.store import Ref
 
 
@@ -14,8 +15,8 @@ def split_lines(account: Mapping[str, Any], name: str) -> list[str]:
     parts = [part for part in ("train", "validation", "test", "history") if account[part]["rows"]]
     rows = ", ".join(f"{account[part]['rows']:,} {part}" for part in parts)
     unused = f", {account['unused']:,} unused" if account["unused"] else ""
-    users = f"{account['warm_test_users_with_positives']:,} warm test users"
-    cold = f"{account['cold_users']:,} cold users, {account['cold_items']:,} cold items"
+    users = count(account["warm_test_users_with_positives"], "warm test user")
+    cold = f"{count(account['cold_users'], 'cold user')}, {count(account['cold_items'], 'cold item')}"
     return [f"{name + ': ' if name else ''}{rows}{unused}; {users}, {cold}"]
 
 

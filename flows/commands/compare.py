@@ -7,10 +7,11 @@ import sys
 import time
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from flows.command import Speech
 from flows.orchestration import orchestrated
+from recsys.comparison.result import default_out, require_writable
 from recsys.data.load import inputs
 from recsys.experiment.keys import run_key
 from recsys.experiment.spec import Experiment
@@ -40,9 +41,11 @@ def run(spec: Path, overrides: list[str], out: Path | None, fresh: bool, dry_run
     if done is not None:
         speech.say(f"{experiment.name} was finished before: nothing is fitted and no run is started (--fresh does)")
     else:
+        require_writable(out or default_out(experiment.name, key))
         done = _compared(experiment, out, fresh, settings, speech)
         speech.say(f"done in {time.monotonic() - began:.0f} s")
-    _tell(done, experiment, settings, speech)
+    speech.answer(_answer(done))
+    _show(done, experiment, speech)
     _say_next(done, spec, settings, speech)
 
 
@@ -56,15 +59,20 @@ def _compared(experiment: Experiment, out: Path | None, fresh: bool, settings: S
         try:
             return compare(experiment)
         except ModelsFailedError as failed:
-            _tell(failed.comparison, experiment, settings, speech)
+            _show(failed.comparison, experiment, speech)
+            failed.answer = _answer(failed.comparison)
             raise
 
 
-def _tell(result: Comparison, experiment: Experiment, settings: Settings, speech: Speech) -> None:
-    from flows.leaderboard import leaderboard_table
+def _answer(result: Comparison) -> dict[str, Any]:
     from recsys.comparison.result import rows_of
 
-    speech.answer({"out": str(result.out), "run_id": result.run_id, "leaderboard": rows_of(result.leaderboard)})
+    return {"out": str(result.out), "run_id": result.run_id, "leaderboard": rows_of(result.leaderboard)}
+
+
+def _show(result: Comparison, experiment: Experiment, speech: Speech) -> None:
+    from flows.leaderboard import leaderboard_table
+
     speech.say()
     speech.console.print(leaderboard_table(result.leaderboard, experiment.evaluation.primary))
     if result.manifest["note"]:

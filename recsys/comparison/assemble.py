@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import yaml
+from numpy.typing import NDArray
 
 from recsys.comparison.evaluation import Evaluation
 from recsys.comparison.leaderboard import Leaderboard, Outcome, leaderboard
@@ -50,17 +51,18 @@ def assemble(
     """Write leaderboard.csv, recommendations.parquet, per_user.parquet, spec.yaml, manifest.json and what the report
     adds to them: intervals.csv, differences.csv, curves.json.
 
-    A label with any failed cell counts as failed: its row says why, and it has no numbers.
+    A label with any failed cell counts as failed: its row says why, and it has no numbers. folder: exists. failures:
+    why, by label.
     """
     whole = [cell for cell in cells if cell.label not in failures]
     evaluations = {cell: Evaluation.load(cell.evaluation) for cell in whole}
     per_user = pd.concat([_user_rows(cell, found) for cell, found in evaluations.items()] or [pd.DataFrame()])
-    columns = [name for name in spec.evaluation.columns if _has_values(name, evaluations.values())]
+    primary = spec.evaluation.primary
+    columns = [name for name in spec.evaluation.columns if name == primary or _has(name, evaluations.values())]
     outcomes = [_outcome(model.row, model.name, spec, evaluations, failures) for model in spec.models]
-    per_user = per_user.reindex(columns=[*_KEYS, "rows", *filter(is_primary, columns)])
-    board = leaderboard(
-        per_user, outcomes, columns, spec.evaluation.primary, intervals=list(filter(is_primary, columns))
-    )
+    by_user = list(filter(is_primary, columns))
+    per_user = per_user.reindex(columns=[*_KEYS, "rows", *by_user])
+    board = leaderboard(per_user, outcomes, columns, primary, intervals=by_user)
     board.frame.to_csv(folder / "leaderboard.csv", index=False)
     board.intervals.to_csv(folder / "intervals.csv", index=False)
     board.differences.to_csv(folder / "differences.csv", index=False)
@@ -88,9 +90,9 @@ def _user_rows(cell: CellResult, found: Evaluation) -> pd.DataFrame:
     return pd.DataFrame({**keys, **found.per_user})
 
 
-def _has_values(column: str, evaluations: Any) -> bool:
+def _has(column: str, evaluations: Iterable[Evaluation]) -> bool:
     """Whether any model has this column: without values in the data, or a model that predicts them, rmse has none."""
-    return any(column in found.overall for found in evaluations) or not evaluations
+    return any(column in found.overall for found in evaluations)
 
 
 def _outcome(
@@ -106,14 +108,14 @@ def _outcome(
     own = {cell: found for cell, found in evaluations.items() if cell.label == label}
     overall = _means([found.overall for found in own.values()])
     measured = _means([json.loads((cell.fit / "measured.json").read_text()) for cell in own])
-    ids = [cell.run_id for cell in own if cell.run_id]
+    run_ids = " ".join(cell.run_id for cell in own if cell.run_id)
     return Outcome(
         label,
         control,
         seeds=len({cell.seed for cell in own}),
         folds=len({cell.fold for cell in own}),
         overall=overall,
-        measured=measured | {"mlflow_run_id": " ".join(ids)},
+        measured=measured | {"mlflow_run_id": run_ids},
     )
 
 
@@ -123,30 +125,25 @@ def _means(each: Sequence[Mapping[str, float]]) -> dict[str, Any]:
 
 def _write_recommendations(path: Path, data: Dataset, cells: Sequence[CellResult]) -> None:
     """A row group a cell, so that memory holds one at a time."""
-    writer = None
-    try:
+    types = {"model": pa.string(), "seed": pa.int64(), "fold": pa.int64(), "user": _type_of(data.users.ids)}
+    types |= {"item": _type_of(data.items.ids), "rank": pa.int32(), "score": pa.float32()}
+    schema = pa.schema(types)
+    with pq.ParquetWriter(path, schema, compression="zstd") as writer:
         for cell in cells:
             lists = Lists.load(cell.fit)
             there = lists.items >= 0
             row, place = np.nonzero(there)
-            table = pa.table(
-                {
-                    "model": pa.DictionaryArray.from_arrays(np.zeros(len(row), np.int32), [cell.label]).cast(
-                        pa.string()
-                    ),
-                    "seed": np.full(len(row), cell.seed, dtype=np.int64),
-                    "fold": np.full(len(row), cell.fold, dtype=np.int64),
-                    "user": pa.array(data.users.ids[lists.users[row]]),
-                    "item": pa.array(data.items.ids[lists.items[there]]),
-                    "rank": (place + 1).astype(np.int32),
-                    "score": lists.scores[there],
-                }
-            )
-            writer = writer or pq.ParquetWriter(path, table.schema, compression="zstd")
-            writer.write_table(table)
-    finally:
-        if writer is not None:
-            writer.close()
-    if writer is None:
-        empty: dict[str, list[Any]] = {name: [] for name in ("model", "seed", "fold", "user", "item", "rank", "score")}
-        pd.DataFrame(empty).to_parquet(path, index=False)
+            columns = {
+                "model": pa.repeat(cell.label, len(row)),
+                "seed": pa.repeat(cell.seed, len(row)),
+                "fold": pa.repeat(cell.fold, len(row)),
+                "user": data.users.ids[lists.users[row]],
+                "item": data.items.ids[lists.items[there]],
+                "rank": (place + 1).astype(np.int32),
+                "score": lists.scores[there],
+            }
+            writer.write_table(pa.table(columns, schema=schema))
+
+
+def _type_of(ids: NDArray[Any]) -> pa.DataType:
+    return pa.string() if ids.dtype == object else pa.int64()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +12,8 @@ import numpy as np
 from recsys.comparison.bootstrap import bootstrap
 from recsys.config import FloatArray, IntArray
 from recsys.data.dataset import Dataset
+from recsys.data.text import count
+from recsys.errors import InputError
 from recsys.experiment.lists import Lists
 from recsys.experiment.spec import Experiment
 from recsys.metrics.context import Context
@@ -28,7 +31,7 @@ class Evaluation:
     users: (n,) positions in the data set of the users counted. rows: (n,) test rows of each. per_user: (n,) values by
     column; NaN where a user has none. overall: by column. intervals: low and high of 95 % by column, where there are
     users enough; note: why there are none. n_cold: users with a test positive who are unknown to the model. cold:
-    their means by column.
+    their means by column, but for errors of predicted values.
     """
 
     users: IntArray
@@ -56,13 +59,26 @@ class Evaluation:
         return cls(users=columns.pop("users"), rows=columns.pop("rows"), per_user=columns, **summary)
 
 
+def refuse_nobody(spec: Experiment, data: Dataset, fold: Fold) -> None:
+    """Raise InputError where the experiment counts no user of this fold: all with test positives are cold."""
+    users = np.unique(data.user[positives(data, fold.test, spec.positive)])
+    known = np.bincount(data.user[training_rows(data, fold, spec.refit)], minlength=len(data.users)) > 0
+    if spec.users == "warm" and not known[users].any():
+        raise InputError(
+            f"split, {fold.name}" if fold.name else "split",
+            f"none of the {count(len(users), 'user')} with test positives is in training",
+            "choose another split, or count cold users too: evaluation.users: all",
+        )
+
+
 def evaluate_lists(spec: Experiment, dataset: Path, fold: Path, fit: Path, folder: Path) -> None:
     """Evaluate the lists in `fit` as the experiment says, and write the Evaluation to `folder`."""
     evaluation_of(spec, Dataset.load(dataset), Fold.load(fold), Lists.load(fit)).save(folder)
 
 
 def evaluation_of(spec: Experiment, data: Dataset, fold: Fold, lists: Lists) -> Evaluation:
-    """The metrics of lists. Raises ValueError where a list is no list."""
+    """The metrics of lists. Raises InputError where nobody is counted, ValueError where a list is no list."""
+    refuse_nobody(spec, data, fold)
     asked = spec.evaluation
     truth_rows = positives(data, fold.test, spec.positive)
     truth = truth_of(data.user[truth_rows], data.item[truth_rows], lists.users, len(data.items))
@@ -73,7 +89,7 @@ def evaluation_of(spec: Experiment, data: Dataset, fold: Fold, lists: Lists) -> 
     scores = evaluate(lists.items[counted], truth[counted], asked.metrics, asked.k, context)
     per_user, overall = scores.per_user, scores.overall
     if lists.predicted is not None:
-        values = _values(spec, data, fold, lists)
+        values = _values(data, fold, lists.predicted, users, asked.metrics)
         overall = overall | values.overall
         per_user = per_user | {name: column[users] for name, column in values.per_user.items()}
     per_user = {name: per_user[name] for name in asked.columns if name in per_user}
@@ -102,21 +118,19 @@ def _context(spec: Experiment, data: Dataset, fold: Fold) -> Context:
     return Context(popularity, int(np.count_nonzero(np.bincount(data.user[fitted]))), int(n_candidates))
 
 
-def _values(spec: Experiment, data: Dataset, fold: Fold, lists: Lists) -> Scores:
-    """Errors of predicted values over the test rows of the users counted, positive or not."""
-    user, actual = data.user[fold.test], data.value[fold.test]  # type: ignore[index]
-    predicted = np.asarray(lists.predicted)
-    if spec.users == "warm":
-        fitted = np.zeros(len(data.users), dtype=bool)
-        fitted[data.user[training_rows(data, fold, spec.refit)]] = True
-        kept = fitted[user]
-        user, actual, predicted = user[kept], actual[kept], predicted[kept]
-    return evaluate_values(predicted, actual, user, len(data.users), spec.evaluation.metrics)
+def _values(data: Dataset, fold: Fold, predicted: FloatArray, users: IntArray, metrics: Iterable[str]) -> Scores:
+    """Errors of predicted values over the test rows of these users, positive or not."""
+    counted = np.zeros(len(data.users), dtype=bool)
+    counted[users] = True
+    user = data.user[fold.test]
+    kept = counted[user]
+    actual = data.value[fold.test][kept]  # type: ignore[index]
+    return evaluate_values(predicted[kept], actual, user[kept], len(data.users), metrics)
 
 
 def _intervals(per_user: dict[str, FloatArray], rows: IntArray) -> tuple[dict[str, tuple[float, float]], str | None]:
     """95 % intervals of the columns: means over users, or over rows where the metric is a pooled one."""
-    if not per_user or not len(rows):
+    if not per_user:
         return {}, None
     pools = [METRICS[parse_column(name)[0].name].pool for name in per_user]
     columns = [pool.into(each) if pool else each for pool, each in zip(pools, per_user.values(), strict=True)]

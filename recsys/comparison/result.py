@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import math
+import os
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,7 +12,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from recsys.errors import not_written
+from recsys.errors import InputError, not_written
 from recsys.store import Ref
 
 if TYPE_CHECKING:
@@ -31,9 +33,7 @@ class Comparison:
     @cached_property
     def leaderboard(self) -> pd.DataFrame:
         """A row a label, best first."""
-        import pandas as pd
-
-        return pd.read_csv(self.out / "leaderboard.csv")
+        return read_leaderboard(self.out / "leaderboard.csv")
 
     @cached_property
     def recommendations(self) -> pd.DataFrame:
@@ -60,6 +60,14 @@ class Comparison:
         return dict(self.manifest["failures"])
 
 
+def read_leaderboard(path: Path) -> pd.DataFrame:
+    """A written leaderboard, numbers exactly as they were; a label such as 7 or NA stays a text."""
+    import pandas as pd
+
+    texts = dict.fromkeys(("model", "status", "mlflow_run_id"), "str")
+    return pd.read_csv(path, dtype=texts, keep_default_na=False, na_values=[""])
+
+
 def deliver(refs: Sequence[Ref], out: Path) -> None:
     """Copy stored files to the folder `out`, each in one step.
 
@@ -75,6 +83,15 @@ def deliver(refs: Sequence[Ref], out: Path) -> None:
         raise not_written(error, out) or error from error
 
 
+def require_writable(out: Path) -> None:
+    """Before hours of work. Raises InputError where `deliver` could not write to this folder."""
+    folder = out.absolute()
+    while not folder.exists():
+        folder = folder.parent
+    if not folder.is_dir() or not os.access(folder, os.W_OK):
+        raise InputError(str(out), "is no folder that can be written", "choose another one with --out")
+
+
 def default_out(name: str, run_key: str) -> Path:
     """Where results go that are sent nowhere else: `runs/<name>/<run key>` here."""
     return Path("runs") / name / run_key[:12]
@@ -82,4 +99,7 @@ def default_out(name: str, run_key: str) -> Path:
 
 def rows_of(leaderboard: pd.DataFrame) -> list[Mapping[str, Any]]:
     """Rows of the leaderboard as plain JSON values, null where there is none."""
-    return json.loads(leaderboard.to_json(orient="records", double_precision=15))
+    return [
+        {str(name): None if isinstance(value, float) and math.isnan(value) else value for name, value in row.items()}
+        for row in leaderboard.to_dict(orient="records")
+    ]

@@ -6,14 +6,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from recsys.config import IntArray
+from recsys.config import FloatArray, IntArray
 from recsys.data.dataset import Dataset, Entities
 from recsys.data.features import TITLE
-from recsys.data.interactions import Interactions, history_view, training_view
+from recsys.data.interactions import Interactions, history_view, serving_view, training_view
 from recsys.errors import InputError
 from recsys.experiment.spec import Experiment
 from recsys.models.registry import open_model
@@ -39,45 +39,62 @@ def ask(question: Question, spec: Experiment, dataset: Path, fold: Path, fits: M
     data, part = Dataset.load(dataset), Fold.load(fold)
     rows = training_rows(data, part, spec.refit)
     train = training_view(data, rows, spec.positive, spec.data.weight, spec.evaluation.candidates == "catalogue")
+    if question.history:
+        askers = [Asker("new", history_view(train, _positions(question.history, train.items)), 0, known=False)]
+    else:
+        askers = [_asker(text, spec, data, part, train) for text in dict.fromkeys(question.users)]
     found: list[dict[str, Any]] = []
     for label, fit in fits.items():
         model = open_model(fit / "model")
-        for user, source, position, known in _sources(question, train):
+        for asker in askers:
             items, scores = recommend(
-                model, source, np.array([position]), question.k, exclude_seen=spec.evaluation.exclude_seen, known=known
+                model,
+                asker.source,
+                np.array([asker.position]),
+                question.k,
+                exclude_seen=spec.evaluation.exclude_seen,
+                known=asker.known,
             )
-            found += _lines(label, user, known, items[0], scores[0], train.items)
+            found += _lines(label, asker, items[0], scores[0], train.items)
     return {"recommendations": found, "overlap": _overlap(found, question.k)}
 
 
-def _sources(question: Question, train: Interactions) -> list[tuple[Any, Interactions, int, bool]]:
-    """Each user with where the history is read: the training part, or a view of one who is new."""
-    if question.history:
-        positions = [train.items.parse(item) for item in question.history]
-        for item, position in zip(question.history, positions, strict=True):
-            if position < 0:
-                raise InputError("--history", f"no item '{item}' in training", "name items that the models have seen")
-        return [("new", history_view(train, np.array(positions)), 0, False)]
-    sources = []
-    nobody = history_view(train, np.array([], dtype=np.int64))
-    for text in question.users:
-        position = train.users.parse(text)
-        known = position >= 0
-        user = train.users.ids[position] if known else text
-        sources.append((user, train if known else nobody, max(position, 0), known))
-    return sources
+class Asker(NamedTuple):
+    """A user who asks. source, position: where the history is read. known: in training."""
+
+    user: Any
+    source: Interactions
+    position: int
+    known: bool
 
 
-def _lines(
-    label: str, user: Any, known: bool, items: IntArray, scores: Any, entities: Entities
-) -> list[dict[str, Any]]:
+def _asker(text: str, spec: Experiment, data: Dataset, part: Fold, train: Interactions) -> Asker:
+    """The user with this id: of training, of the rest of the data with what may be shown of it, or a new one."""
+    position, place = train.users.parse(text), data.users.parse(text)
+    if position >= 0:
+        return Asker(train.users.ids[position], train, position, known=True)
+    if place >= 0:
+        view = serving_view(data, train, np.array([place]), part.history, spec.positive, spec.data.weight)
+        return Asker(data.users.ids[place], view, 0, known=False)
+    return Asker(text, history_view(train, np.array([], dtype=np.int64)), 0, known=False)
+
+
+def _positions(items: Sequence[str], known: Entities) -> IntArray:
+    positions = known.positions(list(items))
+    for item, position in zip(items, positions, strict=True):
+        if position < 0:
+            raise InputError("--history", f"no item '{item}' in training", "name items that the models have seen")
+    return positions
+
+
+def _lines(label: str, asker: Asker, items: IntArray, scores: FloatArray, entities: Entities) -> list[dict[str, Any]]:
     shown = [name for name, kind in entities.kinds.items() if name == TITLE or kind in ("labels", "category")]
     lines = []
     for rank, (item, score) in enumerate(zip(items, scores, strict=True), start=1):
         if item >= 0:
             about = {name: _plain(entities.features[name].iloc[item]) for name in shown}
-            ids = {"model": label, "user": _plain(user), "item": _plain(entities.ids[item])}
-            lines.append({**ids, "rank": rank, "score": float(score), "known": known, **about})
+            ids = {"model": label, "user": _plain(asker.user), "item": _plain(entities.ids[item])}
+            lines.append({**ids, "rank": rank, "score": float(score), "known": asker.known, **about})
     return lines
 
 

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
-import numpy as np
 from scipy import sparse
 
 from recsys.config import IntArray
 from recsys.data.dataset import Dataset
 from recsys.data.interactions import Interactions
 from recsys.errors import InputError
+from recsys.metrics.truth import truth_of
 from recsys.store import file_digest
 
 NAMED = ("train", "catalogue")
@@ -23,13 +24,10 @@ def candidates_name(candidates: str) -> str:
     """
     if candidates in NAMED:
         return candidates
-    path = Path(candidates)
-    if not path.is_file():
-        where = "evaluation.candidates"
-        raise InputError(
-            where, f"there is no file {candidates}", "name a table of user and item, or train or catalogue"
-        )
-    return file_digest(path)
+    if not os.path.isfile(candidates):  # noqa: PTH113 -- false for a name that no file can have
+        remedy = "name a table of user and item, or train or catalogue"
+        raise InputError("evaluation.candidates", f"there is no file {candidates}", remedy)
+    return file_digest(Path(candidates))
 
 
 def candidate_mask(candidates: str, data: Dataset, train: Interactions, users: IntArray) -> sparse.csr_array | None:
@@ -43,12 +41,6 @@ def candidate_mask(candidates: str, data: Dataset, train: Interactions, users: I
     from recsys.data.table import read_pairs
 
     pairs = read_pairs(candidates)
-    user = data.users.positions(pairs["user"])
-    row = np.searchsorted(users, user).clip(max=len(users) - 1)
-    item = train.items.positions(pairs["item"])
-    kept = (user >= 0) & (users[row] == user) & (item >= 0)
-    mask = sparse.csr_array(
-        (np.ones(int(kept.sum()), dtype=np.float32), (row[kept], item[kept])), shape=(len(users), train.n_items)
-    )
-    mask.sum_duplicates()
-    return mask
+    user, item = data.users.positions(pairs["user"]), train.items.positions(pairs["item"])
+    known = (user >= 0) & (item >= 0)
+    return truth_of(user[known], item[known], users, train.n_items)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import sys
@@ -9,12 +10,14 @@ import time
 from pathlib import Path
 from typing import Any
 
+from recsys.errors import not_written
 from recsys.processes import end_with_parent, peak_memory
 
 
 def main() -> int:
     """Do the job in the file JOB; write results below FOLDER and progress, a JSON line a step, to DESCRIPTOR."""
     end_with_parent()
+    _volunteer()
     job_file, folder, checkpoint, descriptor = Path(sys.argv[1]), Path(sys.argv[2]), Path(sys.argv[3]), int(sys.argv[4])
     os.set_inheritable(descriptor, False)
 
@@ -32,11 +35,18 @@ def main() -> int:
         tell({"failure": {**as_failure(error), "message": "ran out of memory"}})
         raise
     except Exception as error:
-        failure = as_failure(error)
+        written = not_written(error, folder) if isinstance(error, OSError) else None
+        failure = as_failure(written or error)
         tell({"failure": failure})
         if failure["status"] == 1:
             raise
     return 0
+
+
+def _volunteer() -> None:
+    """Where the system's memory runs out, Linux is to end this process and not one that others depend on."""
+    with contextlib.suppress(OSError):
+        Path("/proc/self/oom_score_adj").write_text("500")
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Container, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,10 @@ import yaml
 from recsys.errors import InputError
 
 LARGEST = 1_000_000
+# What reading text as YAML may raise: a date of month 13 is a ValueError, and brackets nest without end.
+_UNREADABLE = (yaml.YAMLError, ValueError, RecursionError)
+# From the path of a key and its new value to the keys that may stand beside it; None: any.
+KeysBeside = Callable[[Sequence[str], Any], Container[str] | None]
 
 
 class _Loader(yaml.SafeLoader):
@@ -22,10 +27,13 @@ class _Loader(yaml.SafeLoader):
         return super().compose_node(parent, index)
 
     def construct_mapping(self, node: Any, deep: bool = False) -> Any:
-        keys = [key.value for key, _ in node.value]
-        for key in keys:
-            if isinstance(key, str) and keys.count(key) > 1:
-                raise yaml.constructor.ConstructorError(None, None, f"the key '{key}' stands twice", node.start_mark)
+        seen = set()
+        for key, _ in node.value:
+            if isinstance(key, yaml.ScalarNode) and key.value in seen:
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"the key '{key.value}' stands twice", key.start_mark
+                )
+            seen.add(str(key.value))
         return super().construct_mapping(node, deep)
 
 
@@ -44,11 +52,11 @@ def read_document(path: Path) -> dict[str, Any]:
         raise InputError(str(path), f"byte {error.start:,} is not UTF-8", "save the file as UTF-8") from None
     except OSError as error:
         raise InputError(str(path), f"cannot be read ({error.strerror})", "name a file that can be read") from None
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
+    except _UNREADABLE as error:
         raise InputError(*_yaml_trouble(path, error)) from None
     if not isinstance(document, dict):
-        kind = "empty" if document is None else f"a {type(document).__name__}"
-        raise InputError(str(path), f"holds {kind}, a mapping is needed", "begin with `name:` and `data:`")
+        found = "is empty" if document is None else f"holds a {'list' if isinstance(document, list) else 'value'}"
+        raise InputError(str(path), f"{found}, a mapping is needed", "begin with `name:` and `data:`")
     return document
 
 
@@ -61,38 +69,44 @@ def _yaml_trouble(path: Path, error: Exception) -> tuple[str, str, str]:
     return place, f"is not plain YAML: {problem}", "mend that line"
 
 
-def override(document: dict[str, Any], settings: list[str] | tuple[str, ...]) -> dict[str, Any]:
+def override(
+    document: dict[str, Any], settings: Sequence[str], keys_beside: KeysBeside = lambda path, value: None
+) -> dict[str, Any]:
     """A copy of the document with `a.b=value` settings applied; list entries are named by their number from 0.
 
-    The value is read as YAML. Setting the `kind`, `source` or `name` of a section leaves its other keys in place; the
-    experiment drops those that the new kind does not know. Raises InputError where a path leads nowhere.
+    The value is read as YAML. Where `keys_beside` names keys, others of that mapping are dropped: a new kind does not
+    know all that the old one knew. Raises InputError where a path leads nowhere.
     """
     for setting in settings:
-        path, equals, text = setting.partition("=")
-        if not equals or not path.strip():
-            raise InputError(f"--set {setting}", "is not of the form a.b=value", "write e.g. --set models.0.epochs=5")
+        place = f"--set {setting}"
+        text, equals, value = setting.partition("=")
+        if not equals or not text.strip():
+            raise InputError(place, "is not of the form a.b=value", "write e.g. --set models.0.epochs=5")
         try:
-            value = yaml.load(text, Loader=_Loader)
-        except (yaml.YAMLError, ValueError) as error:
-            raise InputError(f"--set {setting}", "the value is not plain YAML", "put it in quotes") from error
-        document = _set(document, path.strip().split("."), value, f"--set {setting}")
+            new = yaml.load(value, Loader=_Loader)
+        except _UNREADABLE:
+            raise InputError(place, "the value is not plain YAML", "put it in quotes") from None
+        path = text.strip().split(".")
+        document = _set(document, path, new, keys_beside(path, new), place)
     return document
 
 
-def _set(node: Any, path: list[str], value: Any, place: str) -> Any:
+def _set(node: Any, path: Sequence[str], value: Any, beside: Container[str] | None, place: str) -> Any:
+    """The node with the value at the path, and no key next to it that is not in `beside`."""
     if not path:
         return value
     head, *rest = path
     if isinstance(node, list | tuple):
-        if not head.isdigit() or int(head) >= len(node):
+        if not head.isdecimal() or int(head) >= len(node):
             has = f"it has the entries 0 to {len(node) - 1}" if node else "it is empty"
             raise InputError(place, f"'{head}' is no entry of this list", has)
         chosen = node[int(head)]
         if isinstance(chosen, str) and rest:
             chosen = {"name": chosen}
-        return [*node[: int(head)], _set(chosen, rest, value, place), *node[int(head) + 1 :]]
-    if node is None:
-        node = {}
+        return [*node[: int(head)], _set(chosen, rest, value, beside, place), *node[int(head) + 1 :]]
+    node = {} if node is None else node
     if not isinstance(node, dict):
         raise InputError(place, f"'{head}' leads into the value {node!r}", "set that value itself")
-    return {**node, head: _set(node.get(head), rest, value, place)}
+    if not rest and beside is not None:
+        node = {key: old for key, old in node.items() if key in beside}
+    return {**node, head: _set(node.get(head), rest, value, beside, place)}

@@ -7,47 +7,36 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
-from recsys.config import IntArray
 from recsys.data.dataset import Dataset
 from recsys.data.interactions import Interactions, serving_view, training_view
 from recsys.experiment.candidates import candidate_mask
 from recsys.experiment.job import Job
 from recsys.experiment.lists import Lists
-from recsys.models.base import Recommender
+from recsys.experiment.steps import Steps
+from recsys.models.base import ModelConfig, Recommender
 from recsys.models.registry import model_class
 from recsys.retrieval.lists import recommend
 from recsys.splits.account import positives
 from recsys.splits.fold import Fold, training_rows
-from recsys.training.run import FitRun, Progress
+from recsys.training.run import FitRun
 from recsys.training.validation import validation_of
 
 Tell = Callable[[dict[str, Any]], None]
 
 
 def fit_and_recommend(job: Job, folder: Path, checkpoint: Path, tell: Tell) -> None:
-    """Do the job and leave in `folder`: the lists, `model/`, `curves.json` and `measured.json`.
+    """Do the job and leave in the empty `folder`: the lists, `model/`, `curves.json` and `measured.json`.
 
-    tell: called with the progress of each epoch. Raises InputError where model and data do not fit together.
+    checkpoint: a folder that outlives a kill. tell: called with each epoch. Raises InputError where model and data do
+    not fit together.
     """
     data, fold = Dataset.load(job.dataset), Fold.load(job.fold)
-    curves: list[dict[str, Any]] = []
-    run = FitRun(seed=job.seed, threads=job.threads, device=job.device)
-
-    def on(phase: str) -> FitRun:
-        def note(progress: Progress) -> None:
-            step = {"phase": phase, "epoch": progress.epoch, "epochs": progress.epochs, **progress.metrics}
-            curves.append(step)
-            tell(step)
-
-        place = checkpoint / phase
-        place.mkdir(parents=True, exist_ok=True)
-        return replace(run, tell=note, checkpoint=place)
-
-    model, train, measured = _fitted(job, data, fold, on)
+    steps = Steps(checkpoint, tell)
+    model, train, measured = _fitted(job, data, fold, steps)
     started = time.perf_counter()
     lists = make_lists(job, data, fold, model, train)
     measured["recommend_seconds"] = time.perf_counter() - started
@@ -55,43 +44,45 @@ def fit_and_recommend(job: Job, folder: Path, checkpoint: Path, tell: Tell) -> N
     (folder / "model").mkdir()
     model.save(folder / "model")
     measured["model_bytes"] = sum(path.stat().st_size for path in (folder / "model").iterdir())
-    (folder / "curves.json").write_text(json.dumps(curves))
+    (folder / "curves.json").write_text(json.dumps(steps.all))
     (folder / "measured.json").write_text(json.dumps(measured))
 
 
-def _fitted(
-    job: Job, data: Dataset, fold: Fold, on: Callable[[str], FitRun]
-) -> tuple[Recommender, Interactions, dict[str, Any]]:
+def _fitted(job: Job, data: Dataset, fold: Fold, steps: Steps) -> tuple[Recommender, Interactions, dict[str, Any]]:
     """The final model, what it was fitted on, and what the fit took.
 
     A model that watches the validation part is first fitted on train alone, to choose its epochs; the final fit, on
     train and validation, then runs for that many. Without refit the first fit is the final one.
     """
-
-    def view(rows: IntArray) -> Interactions:
-        return training_view(data, rows, job.positive, job.weight, job.candidates == "catalogue")
-
-    config, kind = job.model, model_class(job.model.name)
+    config = job.model
     measured: dict[str, Any] = {}
-    train = None
-    if kind.watches_validation and len(fold.validation):
-        started = time.perf_counter()
-        train = view(fold.train)
-        model = kind(config)
-        validation = validation_of(data, train, fold.validation, job.positive, job.primary, kind.predicts_values)
-        model.learn(train, replace(on("validation"), validation=validation))
-        measured["best_epoch"] = model.best_epoch
-        measured["validation_seconds"] = time.perf_counter() - started
+    if model_class(config.name).watches_validation and len(fold.validation):
+        model, train, seconds = _learnt(job, config, data, fold, "validation", steps)
+        measured = {"best_epoch": model.best_epoch, "validation_seconds": seconds}
+        if not job.refit:
+            return model, train, measured | {"fit_seconds": seconds}
         config = config.model_copy(update={"epochs": model.best_epoch})
+        del model, train  # two training parts at once would be the peak of memory
+    model, train, seconds = _learnt(job, config, data, fold, "fit", steps)
+    return model, train, measured | {"fit_seconds": seconds}
+
+
+def _learnt(
+    job: Job, config: ModelConfig, data: Dataset, fold: Fold, phase: Literal["validation", "fit"], steps: Steps
+) -> tuple[Recommender, Interactions, float]:
+    """A fitted model, the training part it was fitted on, and the seconds it took."""
     started = time.perf_counter()
-    if train is None or job.refit:
-        train = view(training_rows(data, fold, job.refit))
-        model = kind(config)
-        model.learn(train, on("fit"))
-        measured["fit_seconds"] = time.perf_counter() - started
-    else:
-        measured["fit_seconds"] = measured["validation_seconds"]
-    return model, train, measured
+    watching = phase == "validation"
+    rows = fold.train if watching else training_rows(data, fold, job.refit)
+    train = training_view(data, rows, job.positive, job.weight, job.candidates == "catalogue")
+    model = model_class(config.name)(config)
+    with steps.phase(phase) as (checkpoint, tell):
+        run = FitRun(seed=job.seed, threads=job.threads, device=job.device, checkpoint=checkpoint, tell=tell)
+        if watching:
+            part = validation_of(data, train, fold.validation, job.positive, job.primary, model.predicts_values)
+            run = replace(run, validation=part)
+        model.learn(train, run)
+    return model, train, time.perf_counter() - started
 
 
 def make_lists(job: Job, data: Dataset, fold: Fold, model: Recommender, train: Interactions) -> Lists:
@@ -105,23 +96,18 @@ def make_lists(job: Job, data: Dataset, fold: Fold, model: Recommender, train: I
     items = np.full((len(users), job.length), -1, dtype=np.int32)
     scores = np.full((len(users), job.length), -np.inf, dtype=np.float32)
 
-    def fill(rows: IntArray, source: Interactions, positions: IntArray, is_known: bool) -> None:
-        if len(rows):
-            mask = allowed[rows] if allowed is not None else None
-            found, scored = recommend(
-                model,
-                source,
-                positions,
-                job.length,
-                exclude_seen=job.exclude_seen,
-                candidates=mask,
-                known=is_known,
-            )
-            items[rows], scores[rows] = back[found], scored
-
-    fill(np.flatnonzero(warm), train, known[warm], True)
     strangers = serving_view(data, train, users[~warm], fold.history, job.positive, job.weight)
-    fill(np.flatnonzero(~warm), strangers, np.arange(strangers.n_users), False)
+    for whom, source, positions in ((warm, train, known[warm]), (~warm, strangers, np.arange(strangers.n_users))):
+        found, scores[whom] = recommend(
+            model,
+            source,
+            positions,
+            job.length,
+            exclude_seen=job.exclude_seen,
+            candidates=None if allowed is None else allowed[whom],
+            known=source is train,
+        )
+        items[whom] = back[found]
     return Lists(users, warm, items, scores, _predicted(job, data, fold, model, train))
 
 

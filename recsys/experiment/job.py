@@ -14,7 +14,9 @@ from recsys.models.registry import model_class
 class Job(Config):
     """One model, one seed, one fold: fit it and write its lists.
 
-    dataset, fold: stored folders. settings: of the model, its label left out. length: items a list has at most.
+    dataset, fold: stored folders. settings: of the model, its label left out. seed: 0 for a model without randomness.
+    primary: the metric that ends training early, empty for a model that does not watch the validation part. length:
+    items a list has at most. predict: whether values of the test rows are to be predicted too, for rmse and mae.
     """
 
     dataset: Path
@@ -29,7 +31,6 @@ class Job(Config):
     exclude_seen: bool
     candidates: str
     predict: bool
-    """Whether values of the test rows are to be predicted too, for rmse and mae."""
     threads: int
     device: str = "cpu"
 

@@ -8,12 +8,26 @@ from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
+from recsys.data.config import MovieLensData, TableData
 from recsys.experiment.candidates import candidates_name
 from recsys.experiment.job import Job
 from recsys.experiment.spec import Experiment
 from recsys.models.registry import installed
 from recsys.store import Ref, code_digest, digest
 
+# Settings that name files: the digests of the files stand for them.
+FILES: dict[type, tuple[str, ...]] = {
+    TableData: ("interactions", "items", "users", "sessions"),
+    MovieLensData: ("path",),
+}
+COMPARISON = (
+    "recsys.data.load",
+    "recsys.splits.splitting",
+    "recsys.splits.leaks",
+    "recsys.experiment.fit",
+    "recsys.comparison.assemble",
+    "recsys.report.page",
+)
 LIBRARIES = ("numpy", "scipy", "pandas", "pyarrow", "scikit-learn", "torch", "rectools-lightfm")
 
 
@@ -34,16 +48,19 @@ def _key(stage: str, code: tuple[str, ...], **parts: Any) -> str:
 
 
 def dataset_key(spec: Experiment, inputs: Mapping[str, str]) -> str:
-    """Key of the data set; inputs: digests of the source's files in their order, whatever their names."""
-    predefined = spec.predefined is not None
-    settings = {
-        key: value
-        for key, value in spec.data.as_json().items()
-        if key not in ("path", "interactions", "items", "users", "sessions", "weight")
-    }
-    return _key(
-        "dataset", ("recsys.data.load",), settings=settings, inputs=list(inputs.values()), predefined=predefined
-    )
+    """Key of the data set; inputs: digests of the source's files, as `recsys.data.load.inputs` names them."""
+    left_out = {"weight", *FILES.get(type(spec.data), ())}
+    settings = {key: value for key, value in spec.data.as_json().items() if key not in left_out}
+    return _key("dataset", ("recsys.data.load",), settings=settings, inputs=_by_role(inputs))
+
+
+def _by_role(inputs: Mapping[str, str]) -> list[list[str]]:
+    """The digests in their order, each with what its file is for, and without the file's name.
+
+    >>> _by_role({"interactions: events.csv": "1f", "items: films.csv": "2e"})
+    [['interactions', '1f'], ['items', '2e']]
+    """
+    return [[name.partition(":")[0], found] for name, found in inputs.items()]
 
 
 def split_key(spec: Experiment, dataset: Ref) -> str:
@@ -77,8 +94,17 @@ def evaluation_key(spec: Experiment, fit: Ref, split: Ref, fold: int) -> str:
 
 def run_key(spec: Experiment, inputs: Mapping[str, str], threads: int) -> str:
     """Key of a whole comparison: the resolved spec, its input files, all code that takes part, versions, threads."""
+    return _key(
+        "comparison",
+        comparison_code(spec),
+        spec=spec.model_dump(mode="json", exclude={"runner"}),
+        inputs=_by_role(inputs),
+        candidates=candidates_name(spec.evaluation.candidates),
+        threads=threads,
+    )
+
+
+def comparison_code(spec: Experiment) -> tuple[str, ...]:
+    """The modules that a comparison starts from; with all they import, its code."""
     models = sorted({installed()[model.name].partition(":")[0] for model in spec.models})
-    code = ("recsys.data.load", "recsys.experiment.fit", "recsys.comparison.assemble", "recsys.report.page", *models)
-    resolved = spec.model_dump(mode="json", exclude={"runner"})
-    candidates = candidates_name(spec.evaluation.candidates)
-    return _key("comparison", code, spec=resolved, inputs=list(inputs.values()), candidates=candidates, threads=threads)
+    return (*COMPARISON, *models)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import contextvars
 import json
+import math
 import os
 import signal
+import subprocess
 import threading
 import time
 from collections.abc import Callable
@@ -13,11 +15,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import psutil
-
 from recsys.errors import RunError
 from recsys.experiment.job import Job, from_failure
-from recsys.processes import end, python, start_leashed
+from recsys.processes import end, peak_memory, python, start_leashed
 
 POLL_SECONDS = 0.1
 
@@ -72,23 +72,29 @@ def run_child(
     job_file = checkpoint / "job.json"
     job_file.write_text(job.model_dump_json())
     reading, writing = os.pipe()
-    with log.open("ab") as output:
-        arguments = (str(job_file), str(folder), str(checkpoint), str(writing))
-        process = start_leashed(
-            python("recsys.experiment.child", *arguments),
-            records,
-            output=output,
-            env=_environment(job),
-            pass_fds=(writing,),
-        )
-    os.close(writing)
-    steps = _Steps(reading, tell)
     try:
-        _follow(process.pid, process.poll, limits, stop, label)
-        steps.finish()
+        with log.open("ab") as output:
+            arguments = (str(job_file), str(folder), str(checkpoint), str(writing))
+            process = start_leashed(
+                python("recsys.experiment.child", *arguments),
+                records,
+                output=output,
+                env=_environment(job),
+                pass_fds=(writing,),
+            )
+    except BaseException:
+        os.close(reading)
+        raise
+    finally:
+        os.close(writing)
+    steps = _Steps(reading, tell, label)
+    try:
+        _follow(process, steps, limits, stop, label)
     finally:
         end(process, records)
         steps.finish()
+    if steps.trouble is not None:
+        raise steps.trouble
     if steps.failure is not None:
         raise from_failure(steps.failure, label)
     if process.returncode != 0 or steps.spent is None:
@@ -99,12 +105,17 @@ def run_child(
 
 
 class _Steps:
-    """Reads the child's lines in a thread until it closes its end."""
+    """Reads the child's lines in a thread until it closes its end.
 
-    def __init__(self, descriptor: int, tell: Callable[[dict[str, Any]], None]) -> None:
+    failure, spent: what the child said at its end. trouble: what went wrong here with one of its lines; the child is
+    not to go on then.
+    """
+
+    def __init__(self, descriptor: int, tell: Callable[[dict[str, Any]], None], label: str) -> None:
         self.failure: dict[str, Any] | None = None
         self.spent: dict[str, Any] | None = None
-        self._tell = tell
+        self.trouble: Exception | None = None
+        self._tell, self._label = tell, label
         context = contextvars.copy_context()
         self._thread = threading.Thread(target=context.run, args=(self._read, descriptor), daemon=True)
         self._thread.start()
@@ -120,33 +131,37 @@ class _Steps:
                     self.failure = step["failure"]
                 elif "cpu_seconds" in step:
                     self.spent = step
-                else:
-                    self._tell(step)
+                elif self.trouble is None:
+                    try:
+                        self._tell(_finite(step, self._label))
+                    except Exception as error:
+                        self.trouble = error
 
     def finish(self) -> None:
+        """Wait for the last line."""
         self._thread.join()
 
 
-def _follow(pid: int, poll: Callable[[], int | None], limits: Limits, stop: Stop, label: str) -> None:
-    started = time.monotonic()
-    child = psutil.Process(pid)
-    while poll() is None:
+def _finite(step: dict[str, Any], label: str) -> dict[str, Any]:
+    """The step. Raises RunError where one of its numbers is none: a diverging fit leads nowhere."""
+    for name, value in step.items():
+        if isinstance(value, float) and not math.isfinite(value):
+            raise RunError(label, f"its {name} is {value} in epoch {step.get('epoch')}", "try a lower learning_rate")
+    return step
+
+
+def _follow(process: subprocess.Popen[bytes], steps: _Steps, limits: Limits, stop: Stop, label: str) -> None:
+    """Wait for the child's end. Raises where it is to end before."""
+    began = time.monotonic()
+    while process.poll() is None and steps.trouble is None:
         if stop:
             raise Stopped
-        taken = time.monotonic() - started
-        if limits.seconds is not None and taken > limits.seconds:
+        if limits.seconds is not None and time.monotonic() - began > limits.seconds:
             raise RunError(label, f"ran out of its {limits.seconds:g} seconds", "raise runner.timeout or train less")
-        if limits.n_bytes is not None and _resident(child) > limits.n_bytes:
+        if limits.n_bytes is not None and peak_memory(process.pid) > limits.n_bytes:
             limit = f"{limits.n_bytes / 1e9:g} GB"
             raise RunError(label, f"ran out of its {limit} of memory", "raise runner.memory or take a smaller model")
         time.sleep(POLL_SECONDS)
-
-
-def _resident(process: psutil.Process) -> int:
-    try:
-        return int(process.memory_info().rss)
-    except psutil.Error:
-        return 0
 
 
 def _death(returncode: int | None) -> str:

@@ -1,31 +1,39 @@
 """The experiment as JSON Schema: a form for people, and a check that names the field that is wrong.
 
-Where the keys of a section depend on one of them (`source`, `kind`, a model's `name`), JSON Schema has two tongues:
-`anyOf` lists the possible shapes, which a form can show, but its complaints name any of them; `if`/`then` by that key
-complains of the field that is really wrong. So both stand side by side, the first without any demand.
+Where the keys of a section depend on one of them (`source`, `kind`, a model's `name`), JSON Schema has two tongues.
+`anyOf` lists the possible shapes, which a form can show; but what it complains of is never the field that is wrong.
+`if`/`then` by that key complains of the very field, and no form shows it. So both stand side by side, and the last
+shape of the list, plain JSON, takes everything, so that only the second ever complains.
 """
 
 from __future__ import annotations
 
+import contextlib
+import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from pydantic import BaseModel
 
 from recsys.data.config import SOURCES
+from recsys.errors import InputError
 from recsys.models.registry import installed, model_class
 from recsys.splits.config import SPLITS
 
-SHOWN = ("title", "description", "default", "type", "items", "enum", "position")
+# A shape without any demand: forms show it as a text field for JSON.
+ANYTHING: dict[str, Any] = {"title": "JSON"}
 
 
 def refine(schema: dict[str, Any]) -> dict[str, Any]:
     """The schema of an Experiment with data, split and models as described above."""
     properties = schema["properties"]
     properties["data"] = _keep(properties["data"], by_kind("source", _schemas(SOURCES)))
-    properties["split"] = _keep(properties["split"], by_kind("kind", _schemas(SPLITS)))
-    names = sorted(installed())
-    models = by_kind("name", _schemas({name: model_class(name).Config for name in names}))
+    # A form shows a value in the first shape that has most of its keys: plain ones first, for they have none too many.
+    splits = dict(sorted(SPLITS.items(), key=lambda split: len(split[1].model_fields)))
+    properties["split"] = _keep(properties["split"], by_kind("kind", _schemas(splits)))
+    configs = _configs()
+    names = sorted(configs)
+    models = by_kind("name", _schemas(configs))
     properties["models"]["items"] = {
         "anyOf": [{"type": "string", "enum": names, "title": "Name, with default settings"}, *models.pop("anyOf")],
         "if": {"type": "string"},
@@ -37,20 +45,25 @@ def refine(schema: dict[str, Any]) -> dict[str, Any]:
     return schema
 
 
+def _configs() -> dict[str, type[BaseModel]]:
+    """The settings of every model that loads: one broken package does not take the others with it."""
+    configs: dict[str, type[BaseModel]] = {}
+    for name in sorted(installed()):
+        with contextlib.suppress(InputError):
+            configs[name] = model_class(name).Config
+    return configs
+
+
 def by_kind(key: str, schemas: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
-    """A section whose keys depend on `key`; schemas: of the section by the value of that key."""
-    kinds = sorted(schemas)
-    clauses = [
-        {"if": {"properties": {key: {"const": kind}}, "required": [key]}, "then": _demands(schemas[kind], key)}
-        for kind in kinds
-    ]
-    return {
-        "anyOf": [_form(schema, key, kind) for kind, schema in _distinct(schemas)],
-        "type": "object",
-        "required": [key],
-        "properties": {key: {"enum": kinds}},
-        "allOf": clauses,
-    }
+    """A section whose keys depend on `key`; schemas: of the section by the value of that key.
+
+    The demands are a chain of if/then/else and not `allOf`, which a form would take for fields.
+    """
+    demands: dict[str, Any] = {"type": "object", "required": [key], "properties": {key: {"enum": sorted(schemas)}}}
+    for kind, schema in schemas.items():
+        is_kind = {"type": "object", "properties": {key: {"const": kind}}, "required": [key]}
+        demands = {"if": is_kind, "then": _demands(schema, key), "else": demands}
+    return {"anyOf": [*(_form(kind, schema, key) for kind, schema in _distinct(schemas)), ANYTHING], **demands}
 
 
 def _schemas(kinds: Mapping[str, type[BaseModel]]) -> dict[str, dict[str, Any]]:
@@ -76,15 +89,26 @@ def _demands(schema: dict[str, Any], key: str) -> dict[str, Any]:
     }
 
 
-def _form(schema: dict[str, Any], key: str, kind: str) -> dict[str, Any]:
-    """The same as a form: titles, types and defaults. Nothing that a value could fail: types stand in `anyOf` with
-    everything else."""
-    properties = {}
-    for name, value in schema["properties"].items():
-        shown = {word: value[word] for word in SHOWN if word in value}
-        properties[name] = shown
-    properties[key] = {"title": key.title(), "type": "string", "default": kind}
-    return {"title": kind, "type": "object", "properties": properties}
+def _form(kind: str, schema: dict[str, Any], key: str) -> dict[str, Any]:
+    """The shape of one kind, as a form shows it.
+
+    Without defaults but that of the kind: a form would fill them in and send them, also for another kind that shares
+    some keys. They stand in the descriptions.
+    """
+    properties = {name: _described(value) for name, value in schema["properties"].items() if name != key}
+    kinds = schema["properties"][key].get("enum", [kind])
+    title = kind if len(kinds) == 1 else f"{kind} …"
+    chosen = {"title": key.title(), "type": "string", "enum": kinds, "default": kind}
+    required = list(dict.fromkeys([key, *schema.get("required", [])]))
+    return {"title": title, "type": "object", "required": required, "properties": {key: chosen, **properties}}
+
+
+def _described(value: Mapping[str, Any]) -> dict[str, Any]:
+    shown = {word: part for word, part in value.items() if word != "default"}
+    if value.get("default") is not None:
+        default = f"Default: {json.dumps(value['default'])}"
+        shown["description"] = f"{value['description']} {default}" if "description" in value else default
+    return shown
 
 
 def _keep(old: Mapping[str, Any], new: dict[str, Any]) -> dict[str, Any]:

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import glob
+import math
+import os
+from collections.abc import Container, Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
     BeforeValidator,
     Field,
+    FiniteFloat,
     NonNegativeInt,
     PlainSerializer,
     PositiveFloat,
     PositiveInt,
+    SerializationInfo,
     ValidationError,
     WithJsonSchema,
     model_validator,
@@ -21,9 +26,10 @@ from pydantic import (
 from recsys.config import Config
 from recsys.data.config import SOURCES, DataConfig, Predefined
 from recsys.errors import did_you_mean
+from recsys.experiment.candidates import NAMED
 from recsys.experiment.documents import override, read_document
 from recsys.experiment.schema import refine
-from recsys.experiment.trouble import explain, first_finding, wrong
+from recsys.experiment.trouble import explain, trouble_of, wrong
 from recsys.metrics.registry import METRICS, column, is_primary, parse_column
 from recsys.models.base import ModelConfig
 from recsys.models.registry import installed, model_class
@@ -31,7 +37,7 @@ from recsys.splits.config import SPLITS, RandomSplit, SplitConfig
 
 
 def _metric(name: Any) -> Any:
-    if name not in METRICS:
+    if not isinstance(name, str) or name not in METRICS:
         raise wrong(f"no metric is called {name!r}", did_you_mean(name, METRICS))
     return name
 
@@ -49,19 +55,26 @@ def _model(entry: Any) -> Any:
     name = settings["name"]
     if name not in installed():
         raise wrong(f"no model is called '{name}'", did_you_mean(name, installed()))
-    config = model_class(name).Config
+    kind = model_class(name).Config
     try:
-        return config.model_validate(settings)
+        config = kind.model_validate(settings)
     except ValidationError as error:
-        where, message, remedy = first_finding(error, config)
-        raise wrong(message, remedy, where) from None
+        raise wrong(*trouble_of(error, kind)) from None
+    for key, value in config.settings().items():
+        if isinstance(value, float) and not math.isfinite(value):
+            raise wrong(f"is {value}", "a finite number is needed", key)
+    return config
 
 
-Model = Annotated[
-    ModelConfig,
-    BeforeValidator(_model),
-    PlainSerializer(lambda model: model.model_dump(mode="json", exclude_none=True)),
-]
+def _document(model: ModelConfig, info: SerializationInfo) -> dict[str, Any]:
+    """The entry that gives this model again; a null that is the default anyway is left out."""
+    fields = type(model).model_fields
+    values = model.model_dump(mode="json", exclude_unset=info.exclude_unset)
+    kept = {key: value for key, value in values.items() if value is not None or fields[key].default is not None}
+    return {"name": model.name, **kept}
+
+
+Model = Annotated[ModelConfig, BeforeValidator(_model), PlainSerializer(_document)]
 
 
 class Evaluation(Config):
@@ -101,14 +114,17 @@ class Evaluation(Config):
         return self
 
 
+Limit = Annotated[PositiveFloat, Field(allow_inf_nan=False)]
+
+
 class Runner(Config):
     """Where and how wide it runs. workers: models at once; auto: one a core. timeout (seconds) and memory (GB): limits
     of one model."""
 
     kind: Literal["local"] = "local"
     workers: Literal["auto"] | PositiveInt = "auto"
-    timeout: PositiveFloat | None = None
-    memory: PositiveFloat | None = None
+    timeout: Limit | None = None
+    memory: Limit | None = None
 
 
 class Experiment(Config):
@@ -121,7 +137,7 @@ class Experiment(Config):
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=80, description="Names the runs.")]
     data: DataConfig
     split: SplitConfig = RandomSplit()
-    positive: float | None = None
+    positive: FiniteFloat | None = None
     models: Annotated[tuple[Model, ...], Field(min_length=1)]
     evaluation: Evaluation = Evaluation()
     seeds: Annotated[tuple[NonNegativeInt, ...], Field(min_length=1)] = (42,)
@@ -161,13 +177,13 @@ class Experiment(Config):
         return schema
 
     @classmethod
-    def load(cls, path: str | Path, overrides: list[str] | tuple[str, ...] = ()) -> Experiment:
+    def load(cls, path: str | Path, overrides: Sequence[str] = ()) -> Experiment:
         """Read a spec file. Raises InputError with place and remedy where anything is wrong with it.
 
         A relative path of data is taken from the current folder, or, where nothing is there, from the spec's folder.
         """
         path = Path(path)
-        return cls.parse(_beside(_overridden(read_document(path), overrides), path.parent), str(path))
+        return cls.parse(_beside(override(read_document(path), overrides, _keys_beside), path.parent), str(path))
 
     @classmethod
     def parse(cls, document: dict[str, Any], place: str = "spec") -> Experiment:
@@ -177,11 +193,16 @@ class Experiment(Config):
         except ValidationError as error:
             raise explain(error, cls, place) from None
 
-    def override(self, overrides: list[str] | tuple[str, ...]) -> Experiment:
+    def override(self, overrides: Sequence[str]) -> Experiment:
         """This experiment with `a.b=value` settings applied, as `--set` does."""
         if not overrides:
             return self
-        return self.parse(_overridden(self.model_dump(mode="json", exclude_unset=True), overrides), "overrides")
+        document = self.model_dump(mode="json", exclude_unset=True)
+        # Made in Python, a section may have left its kind to the default.
+        document["data"]["source"] = self.data.source
+        if "split" in document:
+            document["split"]["kind"] = self.split.kind
+        return self.parse(override(document, overrides, _keys_beside), "overrides")
 
     @property
     def predefined(self) -> Predefined | None:
@@ -203,20 +224,16 @@ class Experiment(Config):
                 yield model, seed
 
 
-_KINDS: dict[str, tuple[str, dict[str, Any]]] = {"data.source": ("data", SOURCES), "split.kind": ("split", SPLITS)}
-
-
-def _overridden(document: dict[str, Any], settings: list[str] | tuple[str, ...]) -> dict[str, Any]:
-    """The document with settings applied; setting a kind drops the keys of its section that the new kind lacks."""
-    for setting in settings:
-        document = override(document, [setting])
-        section, kinds = _KINDS.get(setting.partition("=")[0].strip(), ("", {}))
-        values = document.get(section)
-        if isinstance(values, dict):
-            kind = kinds.get(str(values.get("source" if section == "data" else "kind")))
-            if kind is not None:
-                document[section] = {key: value for key, value in values.items() if key in kind.model_fields}
-    return document
+def _keys_beside(path: Sequence[str], value: Any) -> Container[str] | None:
+    """What a section may hold whose kind is set to this value; None where the path names no kind, or the value none."""
+    match path:
+        case ["data", "source"] if str(value) in SOURCES:
+            return SOURCES[value].model_fields
+        case ["split", "kind"] if str(value) in SPLITS:
+            return SPLITS[value].model_fields
+        case ["models", _, "name"] if str(value) in installed():
+            return model_class(value).Config.model_fields
+    return None
 
 
 _PATHS = (
@@ -231,14 +248,14 @@ def _beside(document: dict[str, Any], folder: Path) -> dict[str, Any]:
     for section, key in _PATHS:
         values = document.get(section)
         value = values.get(key) if isinstance(values, dict) else None
-        if not isinstance(value, str) or "://" in value or Path(value).is_absolute() or _is_there(Path(), value):
+        if not isinstance(value, str) or value in NAMED or "://" in value or Path(value).is_absolute():
             continue
-        if _is_there(folder, value):
+        if not _is_there(Path(), value) and _is_there(folder, value):
             document = {**document, section: {**document[section], key: str(folder / value)}}
     return document
 
 
 def _is_there(folder: Path, pattern: str) -> bool:
-    if any(mark in pattern for mark in "*?["):
-        return next(folder.glob(pattern), None) is not None
-    return (folder / pattern).exists()
+    if glob.has_magic(pattern):
+        return next(glob.iglob(pattern, root_dir=folder, recursive=True), None) is not None  # noqa: PTH207 -- takes any
+    return os.path.exists(folder / pattern)  # noqa: PTH110 -- false for a name that no file can have

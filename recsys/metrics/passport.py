@@ -23,12 +23,13 @@ def passport(
         "users": users,
         "refit": refit,
         "mean": "users",
+        # Decides who is counted, also where values are measured.
+        "relevance": "every test row" if positive is None else f"value >= {float(positive)!r}",
         **metric.definition,
     }
     if metric.needs == "values":
         return choices
     return choices | {
-        "relevance": "every test row" if positive is None else f"value >= {float(positive)!r}",
         "truth": "set of items, unreachable ones included",
         "seen": "left out" if exclude_seen else "left in",
         "candidates": candidates,

@@ -6,6 +6,7 @@ import ast
 import hashlib
 import importlib.util
 import json
+import threading
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,8 @@ from typing import Any
 # The registry names every model: with it in the closure, adding one would make every stored fit stale.
 NOT_CODE_OF_A_STAGE = frozenset({"recsys.models.registry"})
 TEMPLATES = frozenset({".html", ".css", ".js"})
+# Python 3.11 fails with "AST constructor recursion depth mismatch" now and then where two threads parse at once.
+PARSING = threading.Lock()
 
 
 def digest(value: Any) -> str:
@@ -37,7 +40,8 @@ def file_digest(path: Path) -> str:
 def code_digest(*modules: str) -> str:
     """SHA-256 of the source of these modules and of everything they import from their own packages.
 
-    Templates beside a module count as its source. The registry of models is left out. Raises ModuleNotFoundError where a module has no source file.
+    Templates beside a module count as its source. The registry of models is left out. Raises ModuleNotFoundError where
+    a module has no source file.
     """
     found: dict[str, Path] = {}
     waiting = list(modules)
@@ -57,31 +61,36 @@ def code_digest(*modules: str) -> str:
 
 
 @cache
-def _package_folder(top: str) -> Path | None:
+def _home_of(top: str) -> Path | None:
+    """The folder of a package, or the file of a module that is none."""
     spec = importlib.util.find_spec(top)
-    if spec is None or not spec.submodule_search_locations:
+    if spec is None:
         return None
-    return Path(next(iter(spec.submodule_search_locations)))
+    folders = list(spec.submodule_search_locations or [])
+    return Path(folders[0]) if folders else Path(spec.origin) if spec.has_location and spec.origin else None
 
 
 def _source(name: str) -> Path | None:
     top, *rest = name.split(".")
-    folder = _package_folder(top)
-    if folder is None:
-        return None
-    path = folder.joinpath(*rest)
+    home = _home_of(top)
+    if home is None or home.is_file():
+        return home if not rest else None
+    path = home.joinpath(*rest)
     for candidate in (path / "__init__.py", path.with_suffix(".py")):
         if candidate.is_file():
             return candidate
     return None
 
 
+@cache
 def _imported(name: str, path: Path) -> set[str]:
     """Modules of the same top-level package that one source file imports, the packages above them included."""
     top = name.split(".")[0]
     package = name if path.name == "__init__.py" else name.rpartition(".")[0]
     names: set[str] = set()
-    for node in ast.walk(ast.parse(path.read_bytes())):
+    with PARSING:
+        tree = ast.parse(path.read_bytes())
+    for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import gc
 import sqlite3
 import sys
+import urllib.error
+import urllib.request
 import uuid
 from pathlib import Path
 
 from filelock import FileLock
 
-from recsys.errors import RunError
+from recsys.errors import RunError, disk_full
 from recsys.processes import end, end_with_parent, python, start_leashed
 from recsys.settings import Settings
 
@@ -35,11 +38,32 @@ def ensure_database(settings: Settings) -> None:
             maker = start_leashed(python("recsys.tracking.database", str(temporary)), settings.processes, output=output)
         try:
             returncode = maker.wait()
+            full = disk_full(database.parent) if returncode != 0 else None
         finally:
             end(maker, settings.processes)
         if returncode != 0:
-            raise RunError(str(database), "MLflow could not make its database", f"see {log}; is the disk full?")
+            temporary.unlink(missing_ok=True)
+            raise full or RunError(str(database), "MLflow could not make its database", f"see {log}")
         temporary.replace(database)
+
+
+def require_server(settings: Settings) -> None:
+    """Where the environment names a tracking server, one has to answer there: MLflow itself tries for minutes.
+
+    Raises RunError where none does.
+    """
+    uri = settings.mlflow_uri
+    if not uri.startswith(("http://", "https://")):
+        return
+    try:
+        urllib.request.urlopen(f"{uri.rstrip('/')}/health", timeout=10).close()
+    except urllib.error.HTTPError:
+        return  # somebody answers; what may be asked there is another matter
+    except (urllib.error.URLError, OSError) as error:
+        reason = getattr(error, "reason", error)
+        raise RunError(
+            f"MLFLOW_TRACKING_URI {uri}", f"no answer ({reason})", "start that server, or unset it"
+        ) from None
 
 
 def run_status(database: Path, run_id: str) -> str | None:
@@ -47,7 +71,8 @@ def run_status(database: Path, run_id: str) -> str | None:
     if not database.exists():
         return None
     try:
-        with sqlite3.connect(f"file:{database}?mode=ro", uri=True, timeout=10) as connection:
+        # Not mode=ro: what a kill left half-written has to be rolled back before anything can be read.
+        with sqlite3.connect(f"file:{database}?mode=rw", uri=True, timeout=10) as connection:
             row = connection.execute(
                 "SELECT status FROM runs WHERE run_uuid = ? AND lifecycle_stage = 'active'", (run_id,)
             ).fetchone()
@@ -68,4 +93,5 @@ def _make(path: Path) -> None:
 
 if __name__ == "__main__":
     end_with_parent()
+    gc.disable()
     _make(Path(sys.argv[1]))

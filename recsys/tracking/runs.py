@@ -6,12 +6,12 @@ import math
 import os
 import socket
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import wraps
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar, cast
 
-import psutil
 from mlflow import MlflowClient
 from mlflow.entities import (
     Dataset,
@@ -26,6 +26,8 @@ from mlflow.entities import (
 )
 from mlflow.exceptions import MlflowException
 
+from recsys.errors import RunError, disk_full
+from recsys.processes import is_alive, started
 from recsys.settings import Settings
 
 MAX_PARAM = 500
@@ -50,13 +52,35 @@ class DataInput:
     profile: str
 
 
+Method = TypeVar("Method", bound=Callable[..., Any])
+
+
+def _explained(method: Method) -> Method:
+    """A method of Tracker that raises RunError where MLflow, or what it keeps its records in, does not do its part."""
+
+    @wraps(method)
+    def told(self: Tracker, *args: Any, **kwargs: Any) -> Any:
+        try:
+            return method(self, *args, **kwargs)
+        except (MlflowException, OSError) as error:
+            raise self.trouble(error) from error
+
+    return cast(Method, told)
+
+
 class Tracker:
-    """MLflow as this project uses it."""
+    """MLflow as this project uses it. Its methods raise RunError where MLflow fails."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self.client = MlflowClient(settings.mlflow_uri)
 
+    @_explained
+    def open(self) -> None:
+        """Connect now, which takes MLflow a second for a database; otherwise the first question does."""
+        self.client.search_experiments(max_results=1)
+
+    @_explained
     def experiment(self, name: str) -> str:
         """The id of the experiment `recsys/<name>`, made where it is missing."""
         full = f"recsys/{name}"
@@ -75,6 +99,7 @@ class Tracker:
             self.client.restore_experiment(found.experiment_id)
         return str(found.experiment_id)
 
+    @_explained
     def open_parent(
         self, name: str, run_key: str, tags: Mapping[str, str], params: Mapping[str, Any], fresh: bool
     ) -> ParentRun:
@@ -95,6 +120,7 @@ class Tracker:
         run_id = found.info.run_id
         return ParentRun(run_id, experiment_id, self._finished_children(experiment_id, run_id))
 
+    @_explained
     def open_child(self, parent: ParentRun, label: str, seed: int, fold: int, settings: Mapping[str, Any]) -> str:
         """A new child run; its id."""
         name = f"{label}-s{seed}" + (f"-f{fold}" if fold else "")
@@ -109,6 +135,7 @@ class Tracker:
         self._log_params(run.info.run_id, {"model": settings["name"], "seed": seed, "fold": fold} | dict(settings))
         return str(run.info.run_id)
 
+    @_explained
     def log_inputs(self, run_id: str, inputs: Iterable[DataInput]) -> None:
         """Name the data that a run used."""
         self.client.log_inputs(
@@ -122,6 +149,7 @@ class Tracker:
             ],
         )
 
+    @_explained
     def log_steps(self, run_id: str, steps: Iterable[tuple[int, Mapping[str, float]]]) -> None:
         """Log metrics of several epochs in one call. Raises ValueError where one is not finite."""
         now = int(time.time() * 1000)
@@ -135,13 +163,16 @@ class Tracker:
         """Log final metrics in one call."""
         self.log_steps(run_id, [(0, values)])
 
+    @_explained
     def tag(self, run_id: str, tags: Mapping[str, str]) -> None:
         self.client.log_batch(run_id, tags=[RunTag(key, str(value)) for key, value in tags.items()])
 
+    @_explained
     def log_files(self, run_id: str, folder: Path, artifact_path: str | None = None) -> None:
         """Copy a folder's files to the run's artifacts."""
         self.client.log_artifacts(run_id, str(folder), artifact_path)
 
+    @_explained
     def log_model(self, parent: ParentRun, run_id: str, label: str, folder: Path, params: Mapping[str, Any]) -> str:
         """Register a stored model as the run's LoggedModel; its id."""
         name = "".join(letter if letter not in "/:.%\"' " else "-" for letter in label)
@@ -157,14 +188,23 @@ class Tracker:
         self.client.log_outputs(run_id, [LoggedModelOutput(model.model_id, 0)])
         return str(model.model_id)
 
+    @_explained
     def close(self, run_id: str, status: str) -> None:
         """End a run as FINISHED, FAILED or KILLED."""
         self.client.set_terminated(run_id, status)
 
+    @_explained
     def delete(self, run_id: str) -> None:
         """Close an unfinished run as KILLED and delete it."""
         self.client.set_terminated(run_id, "KILLED")
         self.client.delete_run(run_id)
+
+    def trouble(self, error: Exception) -> RunError:
+        """An error of MLflow in words."""
+        full = disk_full(self._settings.root) if self._settings.owns_tracking else None
+        first = str(error).strip().splitlines()[0]
+        remedy = "look at its server" if not self._settings.owns_tracking else "is something else writing to it?"
+        return full or RunError(f"MLflow ({self._settings.mlflow_uri})", first, remedy)
 
     def _parent(self, experiment_id: str, run_key: str) -> Run | None:
         found = self.client.search_runs(
@@ -176,28 +216,35 @@ class Tracker:
         return found[0] if found else None
 
     def _finished_children(self, experiment_id: str, parent_id: str) -> dict[tuple[str, int, int], str]:
-        finished = {}
+        finished: dict[tuple[str, int, int], str] = {}
+        for run in self._children(experiment_id, parent_id):
+            tags = run.data.tags
+            key = (tags["label"], int(tags["seed"]), int(tags["fold"]))
+            if run.info.status == "FINISHED" and key not in finished:
+                finished[key] = str(run.info.run_id)
+            else:
+                self.delete(run.info.run_id)
+        return finished
+
+    def _children(self, experiment_id: str, parent_id: str) -> list[Run]:
+        question = f"tags.`mlflow.parentRunId` = '{parent_id}'"
+        found: list[Run] = []
         token = None
         while True:
-            page = self.client.search_runs(
-                [experiment_id], f"tags.`mlflow.parentRunId` = '{parent_id}'", ViewType.ACTIVE_ONLY, page_token=token
-            )
-            for run in page:
-                tags = run.data.tags
-                key = (tags["label"], int(tags["seed"]), int(tags["fold"]))
-                if run.info.status == "FINISHED" and key not in finished:
-                    finished[key] = str(run.info.run_id)
-                else:
-                    self.delete(run.info.run_id)
+            page = self.client.search_runs([experiment_id], question, ViewType.ACTIVE_ONLY, page_token=token)
+            found += page
             token = page.token
             if not token:
-                return finished
+                return found
 
     def _mark_dead(self, experiment_id: str) -> None:
+        """Close as KILLED the comparisons whose process was killed, and what is open below them."""
         running = self.client.search_runs([experiment_id], "attributes.status = 'RUNNING' and tags.role = 'comparison'")
-        for run in running:
-            if not _process_lives(run.data.tags.get("process", "")):
-                self.close(run.info.run_id, "KILLED")
+        for parent in running:
+            if not _process_lives(parent.data.tags.get("process", "")):
+                for run in [*self._children(experiment_id, parent.info.run_id), parent]:
+                    if run.info.status == "RUNNING":
+                        self.close(run.info.run_id, "KILLED")
 
     def _log_params(self, run_id: str, params: Mapping[str, Any]) -> None:
         flat = [Param(key, _short(value)) for key, value in flatten(params).items()]
@@ -231,19 +278,15 @@ def _finite(key: str, value: float) -> float:
 
 
 def _process_name() -> str:
-    own = psutil.Process()
-    return f"{socket.gethostname()}:{os.getpid()}:{own.create_time():.0f}"
+    return f"{socket.gethostname()}:{os.getpid()}:{started():.0f}"
 
 
 def _process_lives(name: str) -> bool:
     """Whether the process that a tag names may still be running; one on another host may."""
     host, _, rest = name.partition(":")
-    pid, _, started = rest.partition(":")
-    if not (pid.isdigit() and started.isdigit()):
+    pid, _, began = rest.partition(":")
+    if not (pid.isdigit() and began.isdigit()):
         return False
     if host != socket.gethostname():
         return True
-    try:
-        return abs(psutil.Process(int(pid)).create_time() - int(started)) <= 1
-    except psutil.Error:
-        return False
+    return is_alive(int(pid), int(began))

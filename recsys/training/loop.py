@@ -83,10 +83,10 @@ def train(network: Network, plan: Plan, run: FitRun, generator: torch.Generator,
                 if _better(value, reached.best_value, run.validation.higher_is_better):
                     reached.best_epoch, reached.best_value = reached.epoch, value
                     reached.best = {name: part.detach().clone() for name, part in network.state_dict().items()}
+            run.tell(Progress(reached.epoch, plan.epochs, metrics))
             if run.checkpoint is not None and time.monotonic() - written >= run.checkpoint_seconds:
                 checkpoint.save(run.checkpoint, plan.belongs_to, reached, network, optimizer, generator)
                 written = time.monotonic()
-            run.tell(Progress(reached.epoch, plan.epochs, metrics))
         if reached.best:
             network.load_state_dict(reached.best)
         network.to("cpu")

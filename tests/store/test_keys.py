@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from recsys.store import code_digest, digest
-from recsys.store.keys import _package_folder
+from recsys.store.keys import _home_of
 
 
 @pytest.fixture
@@ -23,11 +23,11 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     (folder / "other.py").write_text("x = 1\n")
     monkeypatch.syspath_prepend(str(tmp_path))
     code_digest.cache_clear()
-    _package_folder.cache_clear()
+    _home_of.cache_clear()
     yield folder
     sys.modules.pop("paquet", None)
     code_digest.cache_clear()
-    _package_folder.cache_clear()
+    _home_of.cache_clear()
 
 
 @pytest.mark.parametrize(("changed", "matters"), [("stage", True), ("near", True), ("far", True), ("other", False)])
@@ -90,3 +90,14 @@ def test_unknown_module() -> None:
 def test_digest_refuses_what_is_no_json() -> None:
     with pytest.raises(ValueError, match="JSON"):
         digest({"a": float("nan")})
+
+
+def test_a_module_that_is_no_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "lonely_model.py").write_text("import json\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    _home_of.cache_clear()
+    code_digest.cache_clear()
+    before = code_digest("lonely_model")
+    (tmp_path / "lonely_model.py").write_text("import json  # changed\n")
+    code_digest.cache_clear()
+    assert code_digest("lonely_model") != before

@@ -1,0 +1,74 @@
+"""Which process does which flow run, so that the run of a killed one does not stay Running for ever."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+from recsys.processes import is_alive, started
+from recsys.settings import Settings
+
+OPEN = ("RUNNING", "PENDING", "CANCELLING")
+CRASHED = {"type": "CRASHED", "name": "Crashed", "message": "The process of this run has ended."}
+
+
+@contextlib.contextmanager
+def remembered(flow_run: UUID, settings: Settings) -> Iterator[None]:
+    """A note that this process does the run; it stays where the process is killed inside."""
+    note = _folder(settings) / f"{flow_run}.json"
+    note.parent.mkdir(parents=True, exist_ok=True)
+    note.write_text(json.dumps([os.getpid(), started()]))
+    try:
+        yield
+    finally:
+        note.unlink(missing_ok=True)
+
+
+def mark_killed(api: str, settings: Settings) -> None:
+    """Mark Crashed the flow runs whose process was killed, and forget them; runs that this API does not know stay."""
+    for note in _folder(settings).glob("*.json"):
+        try:
+            process, began = json.loads(note.read_text())
+        except (OSError, ValueError, TypeError):  # a kill while it was written
+            process, began = 0, 0.0
+        if is_alive(int(process), float(began)):
+            continue
+        run = call(f"{api}/flow_runs/{note.stem}")
+        if run:
+            if run.get("state_type") in OPEN:
+                mark(api, run["id"])
+            note.unlink(missing_ok=True)
+
+
+def mark_pool_crashed(api: str, pool: str) -> None:
+    """Mark Crashed all that an ended worker of this pool left running."""
+    question = {"flow_runs": {"state": {"type": {"any_": OPEN}}}, "work_pools": {"name": {"any_": [pool]}}}
+    for run in call(f"{api}/flow_runs/filter", question):
+        mark(api, run["id"])
+
+
+def mark(api: str, flow_run: str) -> None:
+    """Mark one flow run Crashed."""
+    call(f"{api}/flow_runs/{flow_run}/set_state", {"state": CRASHED, "force": True})
+
+
+def call(url: str, question: dict[str, Any] | None = None) -> Any:
+    """The answer of Prefect's API, to a POST where there is a question; an empty list where there is none."""
+    body = None if question is None else json.dumps(question).encode()
+    request = urllib.request.Request(url, body, {"Content-Type": "application/json"})
+    try:
+        with urllib.request.urlopen(request, timeout=10) as answer:
+            return json.load(answer)
+    except (urllib.error.URLError, OSError, ValueError):
+        return []
+
+
+def _folder(settings: Settings) -> Path:
+    return settings.root / "flow-runs"

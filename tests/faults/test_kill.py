@@ -1,0 +1,64 @@
+"""SIGKILL at any moment: nothing is left running, and the same command goes on to the same result."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import pytest
+from faults.harness import HELD_UP, Command, Workplace, assert_recorded, assert_same, flow_runs
+
+Moment = Callable[[Workplace, Command], None]
+
+
+def after(seconds: float) -> Moment:
+    """So long after the start."""
+    return lambda place, command: time.sleep(seconds)
+
+
+def while_mlflow_makes_its_database(place: Workplace, command: Command) -> None:
+    command.wait_for(lambda: any(place.home.glob(".mlflow.db.*")), "mlflow.db being made")
+
+
+def while_the_server_starts(place: Workplace, command: Command) -> None:
+    command.wait_for((place.home / "prefect.db").exists, "prefect.db")
+
+
+def in_mid_fit(place: Workplace, command: Command) -> None:
+    """One model is done, another is being fitted."""
+    command.wait_for(lambda: place.stored("fit") and place.children(), "a fit beside a finished one")
+
+
+def while_evaluating(place: Workplace, command: Command) -> None:
+    command.wait_for(lambda: any((place.home / "store/evaluation").glob(".*.lock")), "an evaluation")
+
+
+def while_ranking(place: Workplace, command: Command) -> None:
+    command.wait_for(lambda: any((place.home / "store/comparison").glob(".*.lock")), "the ranking")
+
+
+ALONE = [after(0.3), while_mlflow_makes_its_database, in_mid_fit, while_ranking]
+WITH_CHILDREN = [after(1.5), while_the_server_starts, while_evaluating, in_mid_fit]
+HOLDS_UP = (in_mid_fit, while_evaluating)
+
+
+@pytest.mark.parametrize(
+    ("moments", "with_children"), [(ALONE, False), (WITH_CHILDREN, True)], ids=["alone", "with children"]
+)
+def test_killed_again_and_again(
+    place: Workplace, moments: list[Moment], with_children: bool, undisturbed: dict
+) -> None:
+    """From an empty home: each start is killed at a later moment than the one before, the last one goes through."""
+    for moment in moments:
+        command = place.start(**(HELD_UP if moment in HOLDS_UP else {}))
+        moment(place, command)
+        assert command.process.poll() is None
+        command.kill(with_children)
+        place.assert_empty()
+    ended = place.run()
+    assert ended.status == 0, ended.said
+    assert "fitted before" in ended.out
+    assert_same(place.result(), undisturbed)
+    assert_recorded(place.home, ["popularity", "mf", "faulty"])
+    assert "Running" not in flow_runs(place.home)
+    place.assert_empty()

@@ -1,0 +1,92 @@
+"""prefect.yaml: made from conf/, current, and registered by Prefect's own commands."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+import yaml
+from prefect.utilities.callables import parameter_schema
+from prefect.utilities.importtools import import_object
+from prefect.utilities.schema_tools.validation import validate
+
+from flows import deployments
+from flows.deployments import FILE, POOL, ROOT, prefect_yaml, register
+from recsys.errors import InputError, RunError
+from recsys.experiment.documents import read_document
+
+
+class TestFile:
+    def test_is_current(self):
+        written = (ROOT / FILE).read_text()
+        assert written == prefect_yaml(), "run: recsys deploy --write"
+
+    def test_one_a_spec_with_its_very_parameters(self):
+        content = yaml.safe_load(prefect_yaml())
+        specs = {path.stem: path for path in (ROOT / "conf").glob("*.yaml")}
+        assert {each["name"] for each in content["deployments"]} == set(specs)
+        assert {"demo", "movielens-100k", "my-data"} <= set(specs)
+        for each in content["deployments"]:
+            assert each["parameters"] == {"spec": read_document(specs[each["name"]]), "overrides": []}
+            assert each["work_pool"] == {"name": POOL}
+            assert each["concurrency_limit"]["limit"] == 1
+            assert each["description"]
+
+    def test_every_entrypoint_is_a_flow_that_takes_them(self):
+        for each in yaml.safe_load(prefect_yaml())["deployments"]:
+            flow = import_object(each["entrypoint"])
+            assert flow.name == "compare"
+            schema = parameter_schema(flow.fn).model_dump()
+            validate(each["parameters"], schema, raise_on_error=True, preprocess=True)
+
+    def test_no_path_of_this_machine_stands_in_it(self):
+        assert str(ROOT) not in prefect_yaml()
+
+    def test_a_spec_without_a_first_comment(self, tmp_path):
+        (tmp_path / "conf").mkdir()
+        text = "name: x\ndata: {source: synthetic}\nmodels: [ease]\n"
+        (tmp_path / "conf" / "x.yaml").write_text(text)
+        assert yaml.safe_load(prefect_yaml(tmp_path))["deployments"][0]["description"] is None
+
+    def test_a_spec_that_is_wrong(self, tmp_path):
+        (tmp_path / "conf").mkdir()
+        (tmp_path / "conf" / "x.yaml").write_text("name: x\ndata: {source: synthetic}\nmodels: [easy]\n")
+        with pytest.raises(InputError, match="no model is called 'easy'"):
+            prefect_yaml(tmp_path)
+
+
+class TestRegistering:
+    @pytest.fixture
+    def prefect(self, monkeypatch):
+        """Notes Prefect's commands; `fails` at the one with this word."""
+        called = SimpleNamespace(commands=[], options=[], fails="")
+
+        def run(command, **options):
+            called.commands.append(command)
+            called.options.append(options)
+            failed = bool(called.fails) and called.fails in command
+            return SimpleNamespace(returncode=int(failed), stdout="", stderr="one\nno such pool\n" if failed else "")
+
+        monkeypatch.setattr(deployments.subprocess, "run", run)
+        return called
+
+    def test_the_pool_and_then_every_deployment(self, prefect):
+        register("http://127.0.0.1:4200/api", {"RECSYS_ROOT": "here"})
+        assert [Path(command[0]).name for command in prefect.commands] == ["prefect", "prefect"]
+        assert prefect.commands[0][1:] == ["work-pool", "create", POOL, "--type", "process", "--overwrite"]
+        assert prefect.commands[1][1:] == ["--no-prompt", "deploy", "--all", "--prefect-file", str(ROOT / FILE)]
+        for options in prefect.options:
+            assert options["env"] == {"RECSYS_ROOT": "here", "PREFECT_API_URL": "http://127.0.0.1:4200/api"}
+            assert options["cwd"] == ROOT
+
+    def test_prefect_refuses(self, prefect):
+        prefect.fails = "deploy"
+        with pytest.raises(RunError, match=r"no such pool; is http://127\.0\.0\.1:4200/api answering\?"):
+            register("http://127.0.0.1:4200/api", {})
+
+    def test_there_is_no_file(self, prefect, tmp_path, monkeypatch):
+        monkeypatch.setattr(deployments, "ROOT", tmp_path)
+        with pytest.raises(InputError, match="there is no such file; write it with `recsys deploy --write`"):
+            register("http://127.0.0.1:4200/api", {})
+        assert prefect.commands == []
