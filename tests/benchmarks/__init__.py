@@ -1,0 +1,1 @@
+"""Measurements for docs/benchmarks.md: `make bench`. Nothing here is a test with a time limit."""

@@ -1,0 +1,120 @@
+"""What a user waits for: the commands, on empty and warm homes and against running servers."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from recsys.processes import wait_until
+from tests.benchmarks.measure import Figure, command
+
+ROOT = Path(__file__).resolve().parents[2]
+RECSYS = str(Path(sys.executable).with_name("recsys"))
+
+
+def figures() -> Iterator[Figure]:
+    """All of them, in the order of the page."""
+    with tempfile.TemporaryDirectory() as folder:
+        yield from _help()
+        yield from _demo(Path(folder))
+        yield from _movielens_1m(Path(folder))
+
+
+def _help() -> Iterator[Figure]:
+    yield command("recsys --help", [RECSYS, "--help"], "≤ 0.5 s", runs=5)
+
+
+def _demo(folder: Path) -> Iterator[Figure]:
+    home, out = folder / "home", folder / "out"
+    words = [RECSYS, "compare", str(ROOT / "conf" / "demo.yaml"), "--quiet", "--out", str(out)]
+    env = {"RECSYS_HOME": str(home)}
+    whole = command(
+        "recsys compare conf/demo.yaml, nine models, empty home",
+        words,
+        "≤ 240 s",
+        cwd=folder,
+        env=env,
+        prepare=lambda: shutil.rmtree(home, ignore_errors=True),
+    )
+    yield whole
+    yield _overhead("of it, not fit, scoring or metrics", whole, home, "≤ 30 s")
+    yield command("the same spec again, finished", words, "≤ 3 s", runs=5, cwd=folder, env=env)
+    warm = command("the same, everything fitted anew, warm home", [*words, "--fresh"], "", cwd=folder, env=env)
+    yield warm
+    yield _overhead("of it, not fit, scoring or metrics", warm, home, "≤ 20 s")
+    with _servers(home) as url:
+        served = command(
+            "the same against running servers",
+            [*words, "--fresh"],
+            "",
+            cwd=folder,
+            env={**env, "PREFECT_API_URL": url},
+        )
+    yield served
+    yield _overhead("of it, not fit, scoring or metrics", served, home, "≤ 12 s")
+
+
+def _overhead(what: str, whole: Figure, home: Path, target: str) -> Figure:
+    """Wall time less fits and scoring on as many cores as there are; metrics and idle cores count as overhead."""
+    work = 0.0
+    for path in (home / "store" / "fit").glob("*/measured.json"):
+        measured = json.loads(path.read_text())
+        work += measured["fit_seconds"] + measured["recommend_seconds"] + measured.get("validation_seconds", 0.0)
+    cores = len(os.sched_getaffinity(0))
+    return Figure(
+        what, whole.wall - work / cores, 0.0, target, None, f"{work:.0f} s of work on {cores} cores", whole.load
+    )
+
+
+def _movielens_1m(folder: Path) -> Iterator[Figure]:
+    if not os.environ.get("RECSYS_DATA_DIR"):
+        return
+    spec, out = folder / "ml-1m.yaml", folder / "ml-1m"
+    spec.write_text(
+        "name: ml-1m\ndata: {source: movielens-1m}\nmodels: [ease, item-knn, popularity]\n"
+        "evaluation: {k: [10], primary: ndcg@10}\n"
+    )
+    home = folder / "home-1m"
+    yield command(
+        "MovieLens-1M with ease, item-knn and popularity, empty home",
+        [RECSYS, "compare", str(spec), "--quiet", "--out", str(out)],
+        "≤ 120 s, ≤ 2,000 MB a process",
+        cwd=folder,
+        env={"RECSYS_HOME": str(home)},
+        note=lambda: f"largest child {_largest_child(out):,.0f} MB",
+    )
+
+
+def _largest_child(out: Path) -> float:
+    with (out / "leaderboard.csv").open() as file:
+        return max(float(row["peak_memory_mb"]) for row in csv.DictReader(file))
+
+
+@contextmanager
+def _servers(home: Path) -> Iterator[str]:
+    prefect, mlflow = _free_port(), _free_port()
+    env = {"RECSYS_HOME": str(home), "RECSYS_PREFECT_PORT": str(prefect), "RECSYS_MLFLOW_PORT": str(mlflow)}
+    stack = subprocess.Popen([RECSYS, "up", "--quiet"], env={**os.environ, **env}, stdout=subprocess.DEVNULL)
+    try:
+        if not wait_until((home / "up.json").exists, 180, every=0.5):
+            raise RuntimeError("recsys up did not come up")
+        yield f"http://127.0.0.1:{prefect}/api"
+    finally:
+        stack.send_signal(signal.SIGTERM)
+        stack.wait(60)
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

@@ -1,0 +1,96 @@
+"""The library's own inner loops, and other libraries beside it in the same run."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from scipy import sparse
+
+from recsys.data.config import SyntheticData
+from recsys.data.synthetic import load
+from recsys.metrics.context import Context
+from recsys.metrics.evaluate import evaluate
+from recsys.metrics.tables import metrics_from_tables
+from recsys.retrieval.topk import top_k
+from tests.benchmarks.measure import Figure, function
+
+ROOT = Path(__file__).resolve().parents[2]
+PEERS = ROOT / ".venv-peers"
+N_USERS, N_ITEMS = 6040, 3700
+METRICS = ("ndcg", "recall", "precision", "map", "mrr", "hit_rate", "coverage", "novelty")
+
+
+def figures() -> Iterator[Figure]:
+    """All of them, in the order of the page."""
+    yield _score_blocks()
+    yield from _tables()
+    yield _synthetic()
+
+
+def _score_blocks() -> Figure:
+    random = np.random.default_rng(0)
+    scores = random.random((N_USERS, N_ITEMS), dtype=np.float32)
+    seen = sparse.random_array((N_USERS, N_ITEMS), density=0.04, format="csr", rng=random)
+    truth = sparse.random_array((N_USERS, N_ITEMS), density=0.01, format="csr", rng=random)
+    counted = np.diff(truth.indptr) > 0
+    context = Context(np.ones(N_ITEMS, dtype=np.int64), N_USERS, N_ITEMS)
+
+    def body() -> None:
+        items, _ = top_k(scores, 10, exclude=seen)
+        evaluate(items[counted], truth[counted], METRICS, [10], context)
+
+    return function("score blocks to metrics: mask seen, top 10, eight metrics; 6,040 × 3,700", body, "≤ 1 s")
+
+
+def _tables() -> Iterator[Figure]:
+    random = np.random.default_rng(0)
+    lists = pd.DataFrame(
+        {
+            "user": np.repeat(np.arange(N_USERS), 10),
+            "item": np.concatenate([random.permutation(N_ITEMS)[:10] for _ in range(N_USERS)]),
+            "rank": np.tile(np.arange(1, 11), N_USERS),
+        }
+    )
+    pairs = random.choice(N_USERS * N_ITEMS, 200_000, replace=False)
+    truth = pd.DataFrame({"user": pairs // N_ITEMS, "item": pairs % N_ITEMS})
+    names = ("ndcg", "recall", "precision", "map", "mrr", "hit_rate")
+    ours = function(
+        "six metrics from tables of ids, 6,040 × 10", lambda: metrics_from_tables(lists, truth, names, [10]), ""
+    )
+    theirs = _rectools(lists, truth)
+    if theirs is None:
+        yield ours
+        return
+    note = f"{theirs / ours.cpu:.1f} times faster"
+    yield Figure(ours.what, ours.wall, ours.cpu, "≥ 5 times RecTools", None, note, ours.load, ours.runs)
+    yield Figure("the same by RecTools calc_metrics", theirs, theirs, "", None, "CPU seconds", ours.load, 5)
+
+
+def _rectools(lists: pd.DataFrame, truth: pd.DataFrame) -> float | None:
+    """Median CPU seconds of RecTools on the same tables, in an environment of its own: it wants another NumPy."""
+    python = PEERS / "bin" / "python"
+    if not python.exists():
+        subprocess.run([sys.executable, "-m", "venv", str(PEERS)], check=True)
+        asked = [str(python), "-m", "pip", "install", "--quiet", "rectools==0.19.0", "pyarrow"]
+        if subprocess.run(asked, check=False).returncode != 0:
+            return None
+    lists.to_parquet(PEERS / "lists.parquet")
+    truth.to_parquet(PEERS / "truth.parquet")
+    script = Path(__file__).with_name("rectools_metrics.py")
+    done = subprocess.run([str(python), str(script), str(PEERS)], capture_output=True, text=True, check=False)
+    return float(json.loads(done.stdout)["cpu"]) if done.returncode == 0 else None
+
+
+def _synthetic() -> Figure:
+    config = SyntheticData(users=70_000, items=10_000, interactions=10_000_000)
+    began, spent = time.perf_counter(), time.process_time()
+    load(config)
+    wall, cpu = time.perf_counter() - began, time.process_time() - spent
+    return Figure("a made world of 10 million interactions", wall, cpu, "≤ 60 s")

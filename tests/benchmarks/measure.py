@@ -1,0 +1,75 @@
+"""Run a command or a function several times, and tell what it took."""
+
+from __future__ import annotations
+
+import os
+import statistics
+import subprocess
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One line of the page. Medians; wall and cpu in seconds, memory in MB or None."""
+
+    what: str
+    wall: float
+    cpu: float
+    target: str
+    memory: float | None = None
+    note: str = ""
+    load: float = 0.0
+    runs: int = 1
+
+
+def command(
+    what: str,
+    words: Sequence[str],
+    target: str,
+    *,
+    runs: int = 1,
+    prepare: Callable[[], None] | None = None,
+    cwd: Path | None = None,
+    env: dict[str, str] | None = None,
+    note: Callable[[], str] | None = None,
+) -> Figure:
+    """Whole processes, children included: wall time, CPU time and the largest resident size of one process."""
+    walls, cpus, peaks, load = [], [], [], os.getloadavg()[0]
+    for _ in range(runs):
+        if prepare is not None:
+            prepare()
+        began = time.perf_counter()
+        process = subprocess.Popen(words, cwd=cwd, env={**os.environ, **(env or {})}, stdout=subprocess.DEVNULL)
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+        if process.returncode != 0:
+            raise RuntimeError(f"{' '.join(words)} ended with status {process.returncode}")
+        walls.append(time.perf_counter() - began)
+        cpus.append(usage.ru_utime + usage.ru_stime)
+        peaks.append(usage.ru_maxrss / 1000)
+    return Figure(
+        what,
+        statistics.median(walls),
+        statistics.median(cpus),
+        target,
+        max(peaks),
+        note() if note else "",
+        load,
+        runs,
+    )
+
+
+def function(what: str, body: Callable[[], Any], target: str, *, runs: int = 5, note: str = "") -> Figure:
+    """A function in this process, after one run that does not count."""
+    body()
+    walls, cpus, load = [], [], os.getloadavg()[0]
+    for _ in range(runs):
+        began, spent = time.perf_counter(), time.process_time()
+        body()
+        walls.append(time.perf_counter() - began)
+        cpus.append(time.process_time() - spent)
+    return Figure(what, statistics.median(walls), statistics.median(cpus), target, None, note, load, runs)
