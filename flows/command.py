@@ -157,7 +157,7 @@ def run_app(app: typer.Typer) -> None:
     # Typer carries a copy of click of its own and exports only some of its errors: the others are their bases.
     click_error: type[Exception] = typer.BadParameter.__mro__[2]
     try:
-        app(standalone_mode=False)
+        app(standalone_mode=False, prog_name="recsys")
     except typer.Exit as ended:
         sys.exit(ended.exit_code)
     except typer.Abort:
@@ -165,7 +165,7 @@ def run_app(app: typer.Typer) -> None:
     except click_error as error:
         context = getattr(error, "ctx", None)
         place = context.command_path if context else "recsys"
-        message, remedy = error.format_message(), f"see {place} --help"  # type: ignore[attr-defined]
+        message, remedy = error.format_message().rstrip("."), f"see {place} --help"  # type: ignore[attr-defined]
         if "--json" in sys.argv:
             Speech(json=True).answer({"error": {"place": place, "message": message, "remedy": remedy}})
         sys.stderr.write(f"{place}: {message}; {remedy}\n")

@@ -17,7 +17,6 @@ from typing import Self
 from filelock import FileLock
 
 from flows.environment import switch_off
-from flows.flow_runs import mark_killed
 from recsys.errors import RunError, disk_full
 from recsys.processes import end, end_orphans, is_alive, python, start_leashed, wait_until
 from recsys.settings import Settings
@@ -81,14 +80,13 @@ class Engine:
         if not up:
             remedy = f"see {self.log}" if self._process else "start it, or unset PREFECT_API_URL"
             raise RunError("Prefect", f"no answer from {self.url}", remedy)
-        mark_killed(self.url, self._settings)
 
     def stop(self) -> None:
         """End the private server."""
         if self._lock is not None:
             self._lock.release()
         if self._process is not None:
-            _send_logs()
+            send_logs()
             end(self._process, self._settings.processes)
             self._process = None
 
@@ -96,7 +94,7 @@ class Engine:
         return self._process is not None and self._process.poll() is not None
 
 
-def _send_logs() -> None:
+def send_logs() -> None:
     """Let Prefect hand over what it still holds, while the server is there."""
     if "prefect.logging.handlers" in sys.modules:
         from prefect.logging.handlers import APILogWorker

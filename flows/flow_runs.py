@@ -21,18 +21,17 @@ CRASHED = {"type": "CRASHED", "name": "Crashed", "message": "The process of this
 
 @contextlib.contextmanager
 def remembered(flow_run: UUID, settings: Settings) -> Iterator[None]:
-    """A note that this process does the run; it stays where the process is killed inside."""
+    """A note that this process does the run; it stays where that ends otherwise than well, for `mark_killed`."""
     note = _folder(settings) / f"{flow_run}.json"
     note.parent.mkdir(parents=True, exist_ok=True)
     note.write_text(json.dumps([os.getpid(), started()]))
-    try:
-        yield
-    finally:
-        note.unlink(missing_ok=True)
+    yield
+    note.unlink(missing_ok=True)
 
 
 def mark_killed(api: str, settings: Settings) -> None:
-    """Mark Crashed the flow runs whose process was killed, and forget them; runs that this API does not know stay."""
+    """Mark Crashed the flow runs whose process is gone and that are still open; notes of what this API does not know
+    stay."""
     for note in _folder(settings).glob("*.json"):
         try:
             process, began = json.loads(note.read_text())

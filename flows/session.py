@@ -13,8 +13,9 @@ from uuid import UUID
 from filelock import FileLock, Timeout
 from prefect.context import get_run_context
 from prefect.runtime import deployment, flow_run
+from prefect.settings import PREFECT_API_URL
 
-from flows.flow_runs import remembered
+from flows.flow_runs import mark_killed, remembered
 from flows.watch import cancellation, end_in_time
 from recsys.data.dataset import Dataset
 from recsys.data.load import inputs
@@ -58,6 +59,7 @@ def session(spec: Experiment) -> Iterator[Run]:
     found = inputs(spec.data, spec.predefined, settings)
     key = run_key(spec, found, width(spec)[1])
     run = Run(spec, settings, key, found, chosen.reporter, chosen.fresh)
+    mark_killed(str(PREFECT_API_URL.value()), settings)
     with cancellation(_flow_run(), run.stop), remembered(_flow_run(), settings), _alone(run):
         try:
             run.finished = None if chosen.fresh else finished_comparison(spec, key, settings, chosen.out)

@@ -3,33 +3,23 @@
 from __future__ import annotations
 
 import os
-import shutil
 from pathlib import Path
 
 import pytest
+from installed import browser, postgres
 
 REQUIRED = set(filter(None, os.environ.get("RECSYS_REQUIRE", "").split(",")))
-BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 
 
 def _missing(marker: str) -> str | None:
     """Why tests with this marker cannot run here, or None."""
     if marker == "data" and not os.environ.get("RECSYS_DATA_DIR"):
         return "RECSYS_DATA_DIR names no folder with real data sets"
-    if marker == "chromium" and not any(shutil.which(name) for name in BROWSERS):
+    if marker == "chromium" and browser() is None:
         return "no Chromium browser is installed"
     if marker == "postgres" and postgres() is None:
         return "no PostgreSQL server is installed"
     return None
-
-
-def postgres() -> Path | None:
-    """The folder of PostgreSQL's programs, or None."""
-    found = shutil.which("initdb")
-    if found:
-        return Path(found).parent
-    versions = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
-    return versions[-1].parent if versions else None
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -31,8 +31,8 @@ def _head() -> Iterator[str]:
     cores = len(os.sched_getaffinity(0))
     yield "# Benchmarks"
     yield ""
-    yield "Written by `make bench`; nothing here is typed by hand. Medians where there are several runs. Wall times depend"
-    yield "on what else the machine does: compare CPU seconds and ratios. *load* is the load average when the run began."
+    yield "Written by `make bench`; nothing here is typed by hand. Medians where there are several runs. Wall times"
+    yield "depend on what else the machine does: compare CPU seconds, ratios. *load* is the load average at its start."
     yield ""
     yield f"- {time.strftime('%Y-%m-%d')}, {platform.system()} {platform.machine()}, {cores} cores, {memory:.0f} GB"
     yield f"- Python {platform.python_version()}, " + ", ".join(f"{name} {version(name)}" for name in LIBRARIES)

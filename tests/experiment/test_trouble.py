@@ -16,7 +16,7 @@ from recsys.experiment.trouble import trouble_of
 BASE = {"name": "x", "data": {"source": "synthetic"}, "models": ["ease"]}
 SOURCES = (
     "movielens-100k, movielens-1m, movielens-20m, movielens-25m, movielens-32m, movielens-latest-small, "
-    "synthetic, table"
+    "sql, synthetic, table"
 )
 KINDS = "cold-users, k-fold, leave-one-out, predefined, random, rolling, temporal, user-temporal"
 SECTIONS = "data, evaluation, models, name, positive, refit, runner, seeds, split, tuning"

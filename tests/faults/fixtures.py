@@ -69,6 +69,20 @@ def server(databases: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         yield url
 
 
+@pytest.fixture
+def prefect(server: str, home: Path, databases: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Flows of this process run against the session's server, in a home of the test's own."""
+    monkeypatch.setenv("PREFECT_API_URL", server)
+    Workplace(home.parent / "place", home=home).seed(databases)
+    from prefect.settings import PREFECT_API_URL, temporary_settings
+
+    from flows.engine import send_logs
+
+    with temporary_settings({PREFECT_API_URL: server}):
+        yield
+    send_logs()
+
+
 @pytest.fixture(scope="session")
 def undisturbed(shared: Path, databases: Path) -> dict:
     """The result of the comparison of SPEC that nothing disturbed."""
@@ -77,13 +91,15 @@ def undisturbed(shared: Path, databases: Path) -> dict:
         if not place.out.exists():
             ended = place.seed(databases).run()
             assert ended.status == 0, ended.said
+            place.assert_kept_here()
     return result_of(place.out)
 
 
 @pytest.fixture
 def place(tmp_path: Path) -> Iterator[Workplace]:
-    """A workplace with the comparison of SPEC and an empty home; nothing of it is left running."""
+    """A workplace with the comparison of SPEC and an empty home; nothing of it is left running, or talked to others."""
     place = Workplace(tmp_path / "place")
     yield place
     for process in place.processes():
         process.kill()
+    place.assert_kept_here()

@@ -70,7 +70,8 @@ class Command:
 
     def __init__(self, place: Workplace, arguments: tuple[str, ...], env: Mapping[str, str]) -> None:
         self.place = place
-        self._files = [place.folder / f".{stream}" for stream in ("out", "err")]
+        number = len(list(place.folder.glob(".*.out")))
+        self._files = [place.folder / f".{number}.{stream}" for stream in ("out", "err")]
         with self._files[0].open("wb") as out, self._files[1].open("wb") as err:
             self.began = time.monotonic()
             self.process = subprocess.Popen(
@@ -189,6 +190,11 @@ class Workplace:
                 raise AssertionError(f"left after {seconds:g} s: {[_words(process) for process in left]}")
             time.sleep(0.05)
         return time.monotonic() - began
+
+    def assert_kept_here(self) -> None:
+        """Fail where one of its processes looked for another machine."""
+        outgoing = self.home / "outgoing.log"
+        assert not outgoing.exists(), outgoing.read_text()
 
     def stored(self, stage: str) -> list[Path]:
         """The complete folders of a stage."""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import random
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from faults.harness import HELD_UP, Command, Workplace, assert_recorded, assert_same, flow_runs
@@ -33,21 +35,22 @@ def while_evaluating(place: Workplace, command: Command) -> None:
     command.wait_for(lambda: any((place.home / "store/evaluation").glob(".*.lock")), "an evaluation")
 
 
-def while_ranking(place: Workplace, command: Command) -> None:
-    command.wait_for(lambda: any((place.home / "store/comparison").glob(".*.lock")), "the ranking")
-
-
-ALONE = [after(0.3), while_mlflow_makes_its_database, in_mid_fit, while_ranking]
-WITH_CHILDREN = [after(1.5), while_the_server_starts, while_evaluating, in_mid_fit]
 HOLDS_UP = (in_mid_fit, while_evaluating)
 
 
-@pytest.mark.parametrize(
-    ("moments", "with_children"), [(ALONE, False), (WITH_CHILDREN, True)], ids=["alone", "with children"]
-)
-def test_killed_again_and_again(
-    place: Workplace, moments: list[Moment], with_children: bool, undisturbed: dict
-) -> None:
+class TestAlone:
+    def test_killed_again_and_again(self, place: Workplace, undisturbed: dict) -> None:
+        moments = [after(0.3), while_mlflow_makes_its_database, in_mid_fit]
+        go_on_after_kills(place, moments, with_children=False, undisturbed=undisturbed)
+
+
+class TestWithChildren:
+    def test_killed_again_and_again(self, place: Workplace, undisturbed: dict) -> None:
+        moments = [after(1.5), while_the_server_starts, while_evaluating]
+        go_on_after_kills(place, moments, with_children=True, undisturbed=undisturbed)
+
+
+def go_on_after_kills(place: Workplace, moments: list[Moment], with_children: bool, undisturbed: dict) -> None:
     """From an empty home: each start is killed at a later moment than the one before, the last one goes through."""
     for moment in moments:
         command = place.start(**(HELD_UP if moment in HOLDS_UP else {}))
@@ -62,3 +65,24 @@ def test_killed_again_and_again(
     assert_recorded(place.home, ["popularity", "mf", "faulty"])
     assert "Running" not in flow_runs(place.home)
     place.assert_empty()
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("number", range(100))
+def test_killed_at_a_random_moment(tmp_path: Path, databases: Path, undisturbed: dict, number: int) -> None:
+    """Every other time with its children, every fourth time on an empty home; then the same command again."""
+    chance = random.Random(number)
+    place = Workplace(tmp_path / "place")
+    if number % 4:
+        place.seed(databases)
+    command = place.start()
+    time.sleep(chance.uniform(0.1, 16))
+    command.kill(with_children=bool(number % 2))
+    place.assert_empty()
+    ended = place.run()
+    assert ended.status == 0, ended.said
+    assert_same(place.result(), undisturbed)
+    assert_recorded(place.home, ["popularity", "mf", "faulty"])
+    assert set(flow_runs(place.home)) <= {"Completed", "Crashed"}
+    place.assert_empty()
+    place.assert_kept_here()

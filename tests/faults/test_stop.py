@@ -6,8 +6,7 @@ import signal
 import time
 from typing import Any
 
-import pytest
-from faults.harness import HELD_UP, Command, Workplace, ask, assert_recorded, assert_same, flow_runs, recorded
+from faults.harness import HELD_UP, Command, Ended, Workplace, ask, assert_recorded, assert_same, flow_runs, recorded
 
 SECONDS = 15.0
 """A quiet machine takes less than three; this one may be busy with other tests."""
@@ -20,6 +19,16 @@ def in_mid_fit(place: Workplace, **env: str) -> Command:
     return command
 
 
+def assert_said(ended: Ended, place: Workplace, status: int) -> None:
+    """It ended soon, with two lines and this status."""
+    assert (ended.status, ended.seconds < SECONDS) == (status, True), (ended.status, ended.seconds)
+    assert "Traceback" not in ended.said
+    assert ended.err.splitlines() == [
+        "stopped; what was finished is kept",
+        f"go on with: recsys compare spec.yaml --out {place.out}",
+    ]
+
+
 def assert_stopped(place: Workplace) -> None:
     """The parent run is KILLED, and nothing is open or running."""
     place.assert_empty()
@@ -29,46 +38,39 @@ def assert_stopped(place: Workplace) -> None:
     assert not place.being_built("fit")
 
 
-@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)], ids=["INT", "TERM"])
-def test_a_signal_in_mid_fit(place: Workplace, databases: Any, undisturbed: dict, number: int, status: int) -> None:
-    place.seed(databases)
-    ended = in_mid_fit(place).end(number)
-    assert (ended.status, ended.seconds < SECONDS) == (status, True), (ended.status, ended.seconds)
-    assert "Traceback" not in ended.said
-    assert ended.err.splitlines() == [
-        "stopped; what was finished is kept",
-        f"go on with: recsys compare spec.yaml --out {place.out}",
-    ]
+def test_ctrl_c_in_mid_fit(place: Workplace, databases: Any, server: str, undisturbed: dict) -> None:
+    ended = in_mid_fit(place.seed(databases)).end(signal.SIGINT)
+    assert_said(ended, place, 130)
     assert_stopped(place)
     assert flow_runs(place.home) == ["Crashed"]
 
-    ended = place.run()
+    ended = place.run(PREFECT_API_URL=server)
     assert ended.status == 0, ended.said
     assert "fitted before" in ended.out
     assert_same(place.result(), undisturbed)
     assert_recorded(place.home, ["popularity", "mf", "faulty"])
 
 
+def test_term_in_mid_fit(place: Workplace, databases: Any, server: str) -> None:
+    ended = in_mid_fit(place.seed(databases), PREFECT_API_URL=server).end(signal.SIGTERM)
+    assert_said(ended, place, 143)
+    assert_stopped(place)
+
+
 def test_cancellation_in_the_ui(place: Workplace, databases: Any, server: str) -> None:
     command = in_mid_fit(place.seed(databases), PREFECT_API_URL=server)
-    running = ask(f"{server}/flow_runs/filter", {"flow_runs": {"state": {"type": {"any_": ["RUNNING"]}}}})
-    assert len(running) == 1
+    (flow_run,) = [path.stem for path in (place.home / "flow-runs").iterdir()]
     began = time.monotonic()
-    ask(f"{server}/flow_runs/{running[0]['id']}/set_state", {"state": {"type": "CANCELLING", "name": "Cancelling"}})
+    ask(f"{server}/flow_runs/{flow_run}/set_state", {"state": {"type": "CANCELLING", "name": "Cancelling"}})
     ended = command.wait(60)
     assert (ended.status, time.monotonic() - began < SECONDS) == (130, True), (ended.status, time.monotonic() - began)
     assert "Traceback" not in ended.said
     assert_stopped(place)
-    assert ask(f"{server}/flow_runs/{running[0]['id']}")["state_name"] == "Cancelled"
+    assert ask(f"{server}/flow_runs/{flow_run}")["state_name"] == "Cancelled"
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["INT", "TERM"])
-def test_a_signal_while_everything_starts(place: Workplace, number: int) -> None:
+def test_term_while_everything_starts(place: Workplace) -> None:
     command = place.start()
     command.wait_for((place.home / "prefect.db").exists, "prefect.db")
-    ended = command.end(number)
-    assert ended.status in (130, 143)
-    assert ended.seconds < SECONDS
-    assert "Traceback" not in ended.said
-    assert "go on with: recsys compare" in ended.err
+    assert_said(command.end(signal.SIGTERM), place, 143)
     place.assert_empty()

@@ -9,12 +9,12 @@ from faults.harness import HELD_UP, Workplace, assert_recorded, assert_same
 LABELS = ["popularity", "mf", "faulty"]
 
 
-def test_two_at_once_do_the_work_once(place: Workplace, databases: Any, undisturbed: dict) -> None:
+def test_two_at_once_do_the_work_once(place: Workplace, databases: Any, server: str, undisturbed: dict) -> None:
     place.seed(databases)
     go_on = place.folder / "go-on"
-    first = place.start(FAULTY_WAITS_FOR=str(go_on))
+    first = place.start(FAULTY_WAITS_FOR=str(go_on), PREFECT_API_URL=server)
     first.wait_for(place.children, "a fit")
-    second = Workplace(place.folder.with_name("second"), home=place.home).start()
+    second = Workplace(place.folder.with_name("second"), home=place.home).start(PREFECT_API_URL=server)
     second.wait_for(lambda: "another process works on this very comparison" in second.out, "the second one waiting")
     go_on.touch()
     ended, waited = first.wait(), second.wait()
@@ -26,10 +26,12 @@ def test_two_at_once_do_the_work_once(place: Workplace, databases: Any, undistur
     assert_recorded(place.home, LABELS)
 
 
-def test_one_takes_over_when_the_other_is_killed(place: Workplace, databases: Any, undisturbed: dict) -> None:
-    first = place.seed(databases).start(**HELD_UP)
+def test_one_takes_over_when_the_other_is_killed(
+    place: Workplace, databases: Any, server: str, undisturbed: dict
+) -> None:
+    first = place.seed(databases).start(**HELD_UP, PREFECT_API_URL=server)
     first.wait_for(lambda: place.stored("fit") and place.children(), "a fit beside a finished one")
-    second = place.start()
+    second = place.start(PREFECT_API_URL=server)
     second.wait_for(lambda: "another process works" in second.out, "the second one waiting")
     first.kill(with_children=False)
     ended = second.wait()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
+from installed import browser
 
 from recsys.comparison.leaderboard import OK, Outcome, leaderboard
 from recsys.data.dataset import Dataset, Entities
@@ -24,7 +24,6 @@ from recsys.splits.config import RandomSplit
 from recsys.splits.splitting import split
 
 DAY = 86_400 * 10**6
-CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
 
 
 @dataclass(frozen=True)
@@ -244,7 +243,7 @@ def data():
 def chromium() -> str:
     """The path of a Chromium browser; the test is skipped where there is none."""
     pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    found = next((path for name in CHROMIUM if (path := shutil.which(name))), None)
+    found = browser()
     if found is None:
-        pytest.skip(f"no browser found: none of {', '.join(CHROMIUM)} is on the PATH")
+        pytest.skip("no Chromium browser is installed")
     return found

@@ -1,4 +1,4 @@
-"""Puts `tests/` on the path, where the made data sets and models are."""
+"""The made data sets and models as fixtures."""
 
 from __future__ import annotations
 

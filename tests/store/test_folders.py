@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import errno
 import json
-import multiprocessing
-import time
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -90,24 +90,27 @@ def test_leftovers_of_a_kill_are_removed(tmp_path: Path) -> None:
     assert not leftover.exists()
 
 
-def _slowly(root: Path, counter: Path) -> None:
-    def build(folder: Path) -> None:
-        with counter.open("a") as file:
-            file.write("computed\n")
-        time.sleep(0.3)
-        write()(folder)
+SLOWLY = """
+import sys, time
+from pathlib import Path
+from recsys.store import Store
 
-    Store(root).produce("stage", "k", build)
+def build(folder):
+    with open(sys.argv[2], "a") as file:
+        file.write("computed\\n")
+    time.sleep(0.5)
+    (folder / "a.txt").write_text("hello")
+
+Store(Path(sys.argv[1])).produce("stage", "k", build)
+"""
 
 
-def test_two_processes_compute_once(tmp_path: Path) -> None:
-    context = multiprocessing.get_context("fork")
-    workers = [context.Process(target=_slowly, args=(tmp_path / "s", tmp_path / "count")) for _ in range(3)]
+def test_processes_at_once_compute_once(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", SLOWLY, str(tmp_path / "s"), str(tmp_path / "count")]
+    workers = [subprocess.Popen(command, stderr=subprocess.PIPE, text=True) for _ in range(3)]
     for worker in workers:
-        worker.start()
-    for worker in workers:
-        worker.join(20)
-        assert worker.exitcode == 0
+        _, said = worker.communicate(timeout=60)
+        assert worker.returncode == 0, said
     assert (tmp_path / "count").read_text().count("computed") == 1
 
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-import sys
-from pathlib import Path
 from typing import Any
 
 import pytest
+from made import spec
+from made.fixtures import models
 
 from recsys.data.load import inputs as inputs_of
 from recsys.experiment.fit import fit_and_recommend
@@ -15,11 +15,6 @@ from recsys.experiment.spec import Experiment
 from recsys.settings import Settings
 from tasks import stages
 from tasks.context import Reporter, Run
-
-sys.path.insert(0, str(Path(__file__).parents[1]))
-
-from made import spec
-from made.fixtures import models
 
 __all__ = ["models"]
 

@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import shutil
-import sys
 from pathlib import Path
 
 import pytest
+from made.fixtures import models
 
 from recsys.settings import Settings
 from recsys.tracking.database import ensure_database
-
-sys.path.insert(0, str(Path(__file__).parents[1]))
-
-from made.fixtures import models
 
 __all__ = ["models"]
 
