@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, get_args
+import re
+from typing import Annotated, Literal, Self, get_args
 
-from pydantic import Field, NonNegativeInt
+from pydantic import AfterValidator, Field, NonNegativeInt, model_validator
 
 from recsys.config import Config
 
@@ -71,6 +72,60 @@ class TableData(DataOptions):
     columns: Columns = Columns()
 
 
+def _table_name(name: str) -> str:
+    split_table_name(name)
+    return name
+
+
+def _one_select(query: str) -> str:
+    if not re.match(r"\s*(select|with)\b", query, re.IGNORECASE):
+        raise ValueError("a query begins with SELECT or WITH")
+    if ";" in query:
+        raise ValueError("a query is one statement, without ';'")
+    return query
+
+
+def split_table_name(name: str) -> tuple[str | None, str]:
+    """Schema (None: that of the connection) and name of a table. Double quotes protect a dot.
+
+    Raises ValueError where it is no such name.
+
+    >>> split_table_name("events"), split_table_name('shop."a.b"')
+    ((None, 'events'), ('shop', 'a.b'))
+    """
+    part = r'"(?:[^"]|"")+"|[^".]+'
+    if "\0" in name or not re.fullmatch(rf"(?:(?:{part})\.)?(?:{part})", name):
+        raise ValueError(f'{name!r} is no name of a table: TABLE, SCHEMA.TABLE, or "TABLE" where it has a dot')
+    names = [found[1:-1].replace('""', '"') if found[0] == '"' else found for found in re.findall(part, name)]
+    return (names[0] if len(names) > 1 else None), names[-1]
+
+
+TableName = Annotated[str, AfterValidator(_table_name)]
+
+
+class SqlData(DataOptions):
+    """A table of a database, or what a query of it gives; PostgreSQL or SQLite.
+
+    The address is no part of a spec: it is RECSYS_SQL_URL in the environment, or RECSYS_SQL_URL_<CONNECTION>. table:
+    `events`, `shop.events`, and in double quotes what holds a dot. query: one SELECT in place of it. items, users:
+    tables of features, as in TableData.
+    """
+
+    source: Literal["sql"]
+    connection: Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]*$", max_length=60)] | None = None
+    table: TableName | None = None
+    query: Annotated[str, AfterValidator(_one_select)] | None = None
+    items: TableName | None = None
+    users: TableName | None = None
+    columns: Columns = Columns()
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Self:
+        if (self.table is None) == (self.query is None):
+            raise ValueError("name the interactions once: a table, or a query")
+        return self
+
+
 class Predefined(Config):
     """The files of a split that is given: same columns as the interactions; their rows are test and validation."""
 
@@ -78,11 +133,12 @@ class Predefined(Config):
     validation: str | None = None
 
 
-DataConfig = Annotated[SyntheticData | MovieLensData | TableData, Field(discriminator="source")]
+DataConfig = Annotated[SyntheticData | MovieLensData | TableData | SqlData, Field(discriminator="source")]
 SOURCES: dict[str, type[DataOptions]] = {
     "synthetic": SyntheticData,
     **dict.fromkeys(get_args(MovieLensName), MovieLensData),
     "table": TableData,
+    "sql": SqlData,
 }
 
 __all__ = [
@@ -94,6 +150,8 @@ __all__ = [
     "MovieLensData",
     "MovieLensName",
     "Predefined",
+    "SqlData",
     "SyntheticData",
     "TableData",
+    "split_table_name",
 ]

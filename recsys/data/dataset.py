@@ -82,10 +82,11 @@ class Dataset:
     """Coded interactions in the order of their source.
 
     user, item: (n,) int32 positions in users and items. value: (n,) float32 or None. timestamp: (n,) int64 or None:
-    microseconds since 1970 where clock is "time", each user's own order where it is "order". part: (n,) int8 or None:
-    0 to be split, 1 test, 2 validation. sessions: columns session (int64), item (position) and user (position or -1),
-    rows in the order of viewing, or None. account: rows read, dropped and kept, by reason. columns: by role, the column
-    of the source's files that plays it, where it has named ones.
+    microseconds since 1970 where clock is "time", each user's own order where it is "order"; where there is none the
+    order of rows counts as time, unless clock is "none". part: (n,) int8 or None: 0 to be split, 1 test, 2 validation.
+    sessions: columns session (int64), item (position) and user (position or -1), rows in the order of viewing, or None.
+    account: rows read, dropped and kept, by reason. columns: by role, the column of the source's files that plays it,
+    where it has named ones.
     """
 
     user: IntArray

@@ -77,7 +77,7 @@ def _local_files(path: str, field: str) -> list[Path]:
     given = Path(path).expanduser()
     if given.is_dir():
         inside = [file for file in given.rglob("*") if file.is_file()]
-        tables = [file for file in inside if _is_table(file.relative_to(given).as_posix())]
+        tables = [file for file in inside if is_table(file.relative_to(given).as_posix())]
         return _some(sorted(tables), field, path, f"the folder {path} holds no table", [file.name for file in inside])
     if given.exists():
         return [given]
@@ -98,7 +98,7 @@ def _some(files: list[Any], field: str, path: str, message: str, inside: list[st
     raise InputError(field, message + beside, f"tables end in {ENDINGS}")
 
 
-def _is_table(name: str) -> bool:
+def is_table(name: str) -> bool:
     """Whether a file below a folder is one of its tables: engines mark their own files with a dot or underscore."""
     hidden = any(part.startswith((".", "_")) for part in PurePosixPath(name).parts)
     return not hidden and ending(name) in (*TEXT, *PARQUET)
@@ -130,7 +130,7 @@ def _remote(uri: str, field: str) -> list[InputFile]:
 def _remote_files(system: Any, path: str, field: str, uri: str) -> list[str]:
     if system.isdir(path):
         inside = system.find(path)
-        tables = [file for file in inside if _is_table(file[len(path) :].lstrip("/"))]
+        tables = [file for file in inside if is_table(file[len(path) :].lstrip("/"))]
         return _some(sorted(tables), field, uri, f"the folder {uri} holds no table", [])
     if any(character in path for character in "*?["):
         return _some(sorted(system.glob(path)), field, uri, f"no file matches {uri}", [])

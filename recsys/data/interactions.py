@@ -218,6 +218,23 @@ def serving_view(
     )
 
 
+def known_view(
+    data: Dataset, users: Entities, items: Entities, rows: IntArray, positive: float | None, weight: str | None
+) -> Interactions:
+    """Rows in the codes of a model that was fitted before, on other rows: those of users and items it knows."""
+    codes = []
+    for known, entities in ((users, data.users), (items, data.items)):
+        position = entities.positions(known.ids)
+        code = np.full(len(entities), -1, dtype=np.int32)
+        code[position[position >= 0]] = np.flatnonzero(position >= 0)
+        codes.append(code)
+    user, item = codes[0][data.user[rows]], codes[1][data.item[rows]]
+    kept = (user >= 0) & (item >= 0)
+    return Interactions(
+        user=user[kept], item=item[kept], **_measures(data, rows[kept], positive, weight), users=users, items=items
+    )
+
+
 def history_view(train: Interactions, items: IntArray) -> Interactions:
     """One user outside training who has taken these items of it, oldest first, each as a positive."""
     n = len(items)

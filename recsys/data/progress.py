@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeAlias
 
-# Called with what is going on, how much of it is done and how much there is (None: not known).
+# Called with what is going on, how much of it is done and how much there is (None: not known), in bytes.
 Progress: TypeAlias = Callable[[str, int, int | None], None]
 
 

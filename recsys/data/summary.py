@@ -68,7 +68,7 @@ def summary_lines(data: Dataset) -> list[str]:
         f"{about['rows']:,} rows of {about['users']:,} users and {about['items']:,} items, {about['density']:.2%} of "
         f"all pairs; {per_user['min']:,} to {per_user['max']:,} rows a user, median {per_user['median']:g}"
     ]
-    lines += [_line_of_values(about["values"], about["times"])]
+    lines += [_line_of_values(about["values"], about["times"], data.clock)]
     lines += [f"{kind}: {_line_of_features(about[f'{kind}_features'])}" for kind in ("item", "user")]
     dropped = [f"{about['account'][reason]:,} {why}" for reason, why in DROPPED.items() if about["account"].get(reason)]
     if dropped:
@@ -216,13 +216,14 @@ def _first_rows(data: Dataset) -> list[dict[str, Any]]:
     return found
 
 
-def _line_of_values(values: dict[str, Any] | None, times: dict[str, Any] | None) -> str:
+def _line_of_values(values: dict[str, Any] | None, times: dict[str, Any] | None, clock: str) -> str:
     texts = ["no values: every row counts the same"]
     if values is not None:
         span = f"{values['min']:g} to {values['max']:g}, mean {values['mean']:.3g}"
         texts = [f"values {span}, {values['distinct']:,} different"]
     if times is None:
-        texts.append("no times: the order of rows counts")
+        ordered = "the order of rows counts" if clock != "none" else "and a database keeps no order of rows"
+        texts.append(f"no times: {ordered}")
     elif times["clock"] == "order":
         texts.append("each user's order, no times")
     else:

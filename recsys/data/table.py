@@ -2,32 +2,46 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import pandas as pd
 
+from recsys.config import FloatArray, IntArray
+from recsys.data.as_of import refuse_no_times, rows_until
 from recsys.data.config import Columns, TableData
 from recsys.data.raw import Clock, Origin, Raw
 from recsys.data.tables import Table
-from recsys.data.values import ids, numbers, order, times
+from recsys.data.values import Column, ids, numbers, order, times
 from recsys.errors import InputError
 
 
-def read(config: TableData) -> Raw:
-    """The tables of `source: table`.
+class Headed(Protocol):
+    """Something with named columns: a table in files, or in a database."""
+
+    def has(self, name: str) -> bool: ...
+
+    def require(self, name: str, role: str, hint: str = "") -> str: ...
+
+
+Part = tuple[pd.DataFrame, tuple[Origin, ...]]
+"""Rows of a table and where they came from, both as in Raw."""
+
+
+def read(config: TableData, as_of: int | None = None) -> Raw:
+    """The tables of `source: table`. as_of: leave out interactions later than it, whatever else is wrong with them.
 
     Raises InputError where a file is missing or cannot be read, where a column that the spec names is not in its file,
     and for the first value that does not fit its role.
     """
     columns = config.columns
     if config.sessions is None:
-        _refuse_roles_of_sessions(columns)
+        refuse_roles_of_sessions(columns)
     table = Table(config.interactions, "data.interactions")
     role_of = roles(table, columns)
     frames: dict[str, pd.DataFrame] = {}
     origins: dict[str, tuple[Origin, ...]] = {}
-    frames["interactions"], origins["interactions"] = _interactions(table, role_of)
+    frames["interactions"], origins["interactions"] = _interactions(table, role_of, as_of=as_of)
     for kind, path in (("item", config.items), ("user", config.users)):
         if path is not None:
             frames[f"{kind}s"], origins[f"{kind}s"] = _entities(path, kind, columns)
@@ -44,8 +58,20 @@ def read(config: TableData) -> Raw:
     )
 
 
-def read_part(path: str, field: str, columns: Columns, like: Raw) -> tuple[pd.DataFrame, tuple[Origin, ...]]:
-    """The rows of a predefined test or validation file, with the columns of the interactions, and their origins.
+def read_times(config: TableData) -> IntArray:
+    """The times of all interactions, in the order of the source, (n,) microseconds since 1970; nothing else is read.
+
+    Raises InputError where there are none, and as `read` does.
+    """
+    table = Table(config.interactions, "data.interactions")
+    role_of = roles(table, config.columns)
+    if "timestamp" not in role_of:
+        refuse_no_times(table.name)
+    return times(table.read([role_of["timestamp"]])[role_of["timestamp"]])
+
+
+def read_part(path: str, field: str, columns: Columns, like: Raw, as_of: int | None = None) -> Part:
+    """The rows of a predefined test or validation file, with the columns of the interactions.
 
     field: the setting that names the file. Raises InputError as `read` does.
     """
@@ -54,7 +80,7 @@ def read_part(path: str, field: str, columns: Columns, like: Raw) -> tuple[pd.Da
     for role in ("value", "timestamp"):
         if role in like.interactions:
             role_of[role] = table.require(getattr(columns, role) or role, field)
-    return _interactions(table, role_of, like.clock)
+    return _interactions(table, role_of, like.clock, as_of)
 
 
 def read_pairs(path: str, field: str = "evaluation.candidates") -> pd.DataFrame:
@@ -63,7 +89,7 @@ def read_pairs(path: str, field: str = "evaluation.candidates") -> pd.DataFrame:
     return _interactions(table, {role: table.require(role, field) for role in ("user", "item")})[0]
 
 
-def roles(table: Table, columns: Columns) -> dict[str, str]:
+def roles(table: Headed, columns: Columns) -> dict[str, str]:
     """The column of a table of interactions that plays each role; value and timestamp only where there is one.
 
     Raises InputError where a column that the spec names is not there.
@@ -78,7 +104,7 @@ def roles(table: Table, columns: Columns) -> dict[str, str]:
     return role_of
 
 
-def _refuse_roles_of_sessions(columns: Columns) -> None:
+def refuse_roles_of_sessions(columns: Columns) -> None:
     for role in ("session", "order"):
         name = getattr(columns, role)
         if name is not None:
@@ -89,36 +115,55 @@ def _refuse_roles_of_sessions(columns: Columns) -> None:
             )
 
 
-def _interactions(
-    table: Table, role_of: dict[str, str], clock: Clock = "time"
-) -> tuple[pd.DataFrame, tuple[Origin, ...]]:
+def _interactions(table: Table, role_of: dict[str, str], clock: Clock = "time", as_of: int | None = None) -> Part:
+    if as_of is not None and "timestamp" not in role_of:
+        refuse_no_times(table.name, as_of)
     found = table.read(list(role_of.values()), encoded=[role_of["user"], role_of["item"]])
     if not len(found[role_of["user"]]):
         raise InputError(table.name, "there are no rows below the header", "at least a few interactions are needed")
+    timestamp: IntArray | FloatArray | None = None
+    if "timestamp" in role_of and clock == "order":
+        timestamp = order(found[role_of["timestamp"]])
+    elif "timestamp" in role_of:
+        at = times(found[role_of["timestamp"]])
+        kept = np.arange(len(at)) if as_of is None else rows_until(at, as_of, table.name)
+        timestamp, found = at[kept], {name: column.take(kept) for name, column in found.items()}
+    return frame_of(found, role_of, timestamp), found[role_of["user"]].origins
+
+
+def frame_of(found: dict[str, Column], role_of: dict[str, str], timestamp: Any) -> pd.DataFrame:
+    """Columns of interactions under the names of their roles; timestamp: (n,), or None where there is none.
+
+    Raises InputError for the first value that does not fit its role.
+    """
     frame: dict[str, Any] = {role: ids(found[role_of[role]]) for role in ("user", "item")}
     if "value" in role_of:
         frame["value"] = numbers(found[role_of["value"]])
-    if "timestamp" in role_of:
-        column = found[role_of["timestamp"]]
-        frame["timestamp"] = times(column) if clock == "time" else order(column)
-    return pd.DataFrame(frame, copy=False), found[role_of["user"]].origins
+    if timestamp is not None:
+        frame["timestamp"] = timestamp
+    return pd.DataFrame(frame, copy=False)
 
 
-def _entities(path: str, kind: str, columns: Columns) -> tuple[pd.DataFrame, tuple[Origin, ...]]:
+def _entities(path: str, kind: str, columns: Columns) -> Part:
     """Items or users: the id column under the name of its kind, features under their own."""
     table = Table(path, f"data.{kind}s")
     hint = "; ids have the same name as in the interactions"
     id_column = table.require(getattr(columns, kind), f"data.columns.{kind}", hint)
     found = table.read(table.header)
+    return entities_of(found, kind, id_column), found[id_column].origins
+
+
+def entities_of(found: dict[str, Column], kind: str, id_column: str) -> pd.DataFrame:
+    """Users or items as in Raw, from all columns of their table. Raises InputError where an id is missing or none."""
     frame: dict[str, pd.Series] = {kind: ids(found[id_column])}
     for name, column in found.items():
         if name != id_column:
             # The id has taken the name of its kind; a feature of that name gets a longer one.
             frame[name if name != kind else f"{name}_"] = column.data.to_pandas()
-    return pd.DataFrame(frame), found[id_column].origins
+    return pd.DataFrame(frame)
 
 
-def _sessions(path: str, columns: Columns) -> tuple[pd.DataFrame, tuple[Origin, ...]]:
+def _sessions(path: str, columns: Columns) -> Part:
     """Sessions: columns session, item and, where there, user; each session's rows together, in their order."""
     table = Table(path, "data.sessions")
     role_of = {

@@ -70,9 +70,7 @@ class Table:
         if self.has(name):
             return name
         self.refuse_headless()
-        first = max(self.header, key=lambda column: _likeness(name, column))
-        listed = ", ".join([first, *(column for column in self.header if column != first)])
-        raise InputError(role, f"the file {self.name} has no column '{name}'", f"it has: {listed}{hint}")
+        raise no_column(f"the file {self.name}", name, self.header, role, hint)
 
     def refuse_headless(self) -> None:
         """Raise InputError where the column names look like values."""
@@ -123,6 +121,20 @@ class Table:
                 f"its columns are not those of {self.name}: {' and '.join(differs)}",
                 f"all files of {self.field} need the same header",
             )
+
+
+def no_column(table: str, name: str, header: Sequence[str], role: str, hint: str = "") -> InputError:
+    """What to say where a column is not there. role: the setting that names it. hint: what else to say."""
+    return InputError(role, f"{table} has no column '{name}'", f"it has: {by_likeness(name, header)}{hint}")
+
+
+def by_likeness(name: str, known: Sequence[str], most: int | None = None) -> str:
+    """Names that there are, the one most like `name` first, the others as they come. most: how many to show."""
+    first = max(known, key=lambda other: _likeness(name, other), default=None)
+    if first is None:
+        return "nothing"
+    names = [first, *(other for other in known if other != first)]
+    return ", ".join(names[:most]) + (", …" if len(names[:most]) < len(names) else "")
 
 
 def _open(file: InputFile) -> TextFile | ParquetFile:

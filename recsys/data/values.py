@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from recsys.config import BoolArray, FloatArray, IntArray
-from recsys.data.raw import Origin, locate
+from recsys.data.raw import Origin, locate, origins_of
 from recsys.data.text import more_rows
 from recsys.errors import InputError
 
@@ -34,6 +34,8 @@ UNITS = (
 )
 # Between 1973 and 2286 in seconds: a value that cannot well be a small one of a finer unit.
 PLAUSIBLE = (1e8, 1e10)
+# Dates written as numbers.
+FIRST_DATE, LAST_DATE = 1900_01_01, 2100_12_31
 
 
 # Puts a value that does not fit into words: what is wrong with it, and what to do.
@@ -61,6 +63,12 @@ class Column:
     def head(self, n: int) -> Column:
         """The first n rows of the column."""
         return replace(self, data=self.data.slice(0, n))
+
+    def take(self, rows: IntArray) -> Column:
+        """Some rows of the column, by number, ascending."""
+        if len(rows) == len(self):
+            return self
+        return replace(self, data=self.data.take(pa.array(rows)), origins=origins_of(self.origins, rows))
 
     def text(self) -> pa.ChunkedArray:
         """The values as plain strings; only of a text column."""
@@ -290,10 +298,9 @@ def _since_1970(column: Column, found: np.ndarray) -> IntArray:
     if dates is not None:
         return dates
     size = np.abs(found.astype(np.float64))
-    largest = size.max()
-    position = next((i for i, (_, limit, _) in enumerate(UNITS) if largest < limit), None)
+    position = _unit(size.max())
     if position is None:
-        column.refuse(size == largest, _no_time)
+        column.refuse(size == size.max(), _no_time)
         raise AssertionError
     name, _, micro = UNITS[position]
     for step, (other, _, _) in enumerate(UNITS[:position]):
@@ -305,9 +312,29 @@ def _since_1970(column: Column, found: np.ndarray) -> IntArray:
     return np.rint(found * micro).astype(np.int64)
 
 
+def _unit(largest: float) -> int | None:
+    """The position among UNITS of the unit that a column of this largest absolute value is in."""
+    return next((i for i, (_, limit, _) in enumerate(UNITS) if largest < limit), None)
+
+
+def last_integer(smallest: int, largest: int, as_of: int) -> int | None:
+    """The largest integer that is a time not later than `as_of`, in a column with these two extremes.
+
+    None where the column cannot be judged by them: its values may be dates such as 20240131, or are no times.
+
+    >>> last_integer(1_600_000_000, 1_700_000_000, 1_650_000_000_999_999)
+    1650000000
+    """
+    position = _unit(max(abs(smallest), abs(largest)))
+    if position is None or (smallest >= FIRST_DATE and largest <= LAST_DATE):
+        return None
+    micro = UNITS[position][2]
+    return as_of * 1000 + 999 if micro < 1 else as_of // int(micro)
+
+
 def _calendar_numbers(found: np.ndarray) -> IntArray | None:
     """Dates written as the numbers 20240131, or None where not all values are such."""
-    if found.min() < 1900_01_01 or found.max() > 2100_12_31 or np.any(found != np.floor(found)):
+    if found.min() < FIRST_DATE or found.max() > LAST_DATE or np.any(found != np.floor(found)):
         return None
     parsed = pd.to_datetime(pd.Series(found.astype(np.int64)).astype("str"), format="%Y%m%d", errors="coerce")
     return None if parsed.isna().any() else parsed.dt.as_unit("us").astype(np.int64).to_numpy()

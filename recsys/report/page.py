@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 from pathlib import Path
 from typing import Any
-
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup
 
 from recsys.data.dataset import Dataset
 from recsys.report import facts, standings
@@ -18,11 +13,10 @@ from recsys.report.figures.by_k import by_k
 from recsys.report.figures.cost import cost
 from recsys.report.figures.data import data_figures
 from recsys.report.figures.training import training
+from recsys.report.fill import fill
 from recsys.report.palette import styles
 from recsys.report.verdict import verdict
 from recsys.report.words import column_name
-
-HERE = Path(__file__).parent
 
 
 def write_report(path: Path, board: Path, dataset: Path) -> None:
@@ -32,21 +26,7 @@ def write_report(path: Path, board: Path, dataset: Path) -> None:
 
 def render(board: Board, data: Dataset) -> str:
     """The page. The same board and data give the same text."""
-    loader = FileSystemLoader(HERE)
-    environment = Environment(
-        loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    style, script = _inlined("page.css"), _inlined("page.js")
-    policy = (
-        f"default-src 'none'; style-src '{_hash(style)}'; script-src '{_hash(script)}'; img-src data:; "
-        "base-uri 'none'; form-action 'none'"
-    )
-    return environment.get_template("page.html").render(
-        policy=policy,
-        style=Markup(style),
-        script=Markup(script),
-        **_content(board, data),
-    )
+    return fill("page.html", **_content(board, data))
 
 
 def _content(board: Board, data: Dataset) -> dict[str, Any]:
@@ -79,12 +59,3 @@ def _content(board: Board, data: Dataset) -> dict[str, Any]:
         "definitions": definitions(board),
         "choices": shared_choices(board),
     }
-
-
-def _inlined(name: str) -> str:
-    return (HERE / name).read_text(encoding="utf-8")
-
-
-def _hash(text: str) -> str:
-    """What a content security policy calls an inline text."""
-    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
-from installed import browser
+from installed import browser as installed_browser
 
 from recsys.comparison.leaderboard import OK, Outcome, leaderboard
 from recsys.data.dataset import Dataset, Entities
@@ -24,6 +24,10 @@ from recsys.splits.config import RandomSplit
 from recsys.splits.splitting import split
 
 DAY = 86_400 * 10**6
+SWITCHES = (
+    *("--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-sync"),
+    *("--disable-background-networking", "--disable-component-update"),
+)
 
 
 @dataclass(frozen=True)
@@ -243,7 +247,40 @@ def data():
 def chromium() -> str:
     """The path of a Chromium browser; the test is skipped where there is none."""
     pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    found = browser()
+    found = installed_browser()
     if found is None:
         pytest.skip("no Chromium browser is installed")
     return found
+
+
+@pytest.fixture(scope="module")
+def browser(chromium):
+    """A headless Chromium."""
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        launched = playwright.chromium.launch(executable_path=chromium, args=list(SWITCHES))
+        yield launched
+        launched.close()
+
+
+@pytest.fixture
+def opened(browser):
+    """Opens a page with context options; nothing may be said on the console, nothing else be asked for."""
+    visits = []
+
+    def open_page(address, **options):
+        page = browser.new_context(**options).new_page()
+        said, asked = [], []
+        page.on("console", lambda message: said.append(message.text))
+        page.on("pageerror", lambda error: said.append(str(error)))
+        page.on("request", lambda request: asked.append(request.url))
+        page.goto(address)
+        visits.append((page, said, asked, address))
+        return page
+
+    yield open_page
+    for page, said, asked, address in visits:
+        page.context.close()
+        assert said == []
+        assert asked == [address]

@@ -7,20 +7,6 @@ import pytest
 from recsys.report.page import write_report
 
 pytestmark = pytest.mark.chromium
-SWITCHES = (
-    *("--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-sync"),
-    *("--disable-background-networking", "--disable-component-update"),
-)
-
-
-@pytest.fixture(scope="module")
-def browser(chromium):
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        launched = playwright.chromium.launch(executable_path=chromium, args=list(SWITCHES))
-        yield launched
-        launched.close()
 
 
 @pytest.fixture
@@ -40,25 +26,9 @@ def report(tmp_path, boards, made):
 
 
 @pytest.fixture
-def visit(browser, report):
-    """Opens the page with context options; nothing may be said on the console, nothing else be asked for."""
-    visits = []
-
-    def open_page(**options):
-        page = browser.new_context(**options).new_page()
-        said, asked = [], []
-        page.on("console", lambda message: said.append(message.text))
-        page.on("pageerror", lambda error: said.append(str(error)))
-        page.on("request", lambda request: asked.append(request.url))
-        page.goto(report)
-        visits.append((page, said, asked))
-        return page
-
-    yield open_page
-    for page, said, asked in visits:
-        page.context.close()
-        assert said == []
-        assert asked == [report]
+def visit(opened, report):
+    """Opens the page with context options."""
+    return lambda **options: opened(report, **options)
 
 
 def labels(page):

@@ -6,11 +6,10 @@ import base64
 import dataclasses
 import hashlib
 import re
-from html.parser import HTMLParser
-from itertools import pairwise
 
 import numpy as np
 import pytest
+from made.pages import Page, check
 
 from recsys.comparison.assemble import CellResult, assemble
 from recsys.comparison.evaluation import Evaluation
@@ -24,42 +23,8 @@ from recsys.splits.account import account
 from recsys.splits.config import RandomSplit
 from recsys.splits.splitting import split
 
-VOID = {"meta", "link", "wbr", "br", "hr", "img", "input"}
 SECTIONS = ["Leaderboard", "Quality by list length", "Cost", "Training", "Data", "Settings"]
 HOSTILE = "<script>alert(1)</script>\"'&x{{ 7 * 7 }}"
-
-
-class Page(HTMLParser):
-    """A page taken apart: what is nested wrongly, all tags, headings, and text by tag."""
-
-    def __init__(self, text):
-        super().__init__()
-        self.text, self.open, self.wrong, self.tags, self.said = text, [], [], [], []
-        self.feed(text)
-        self.close()
-        self.wrong += self.open
-
-    def handle_starttag(self, tag, attributes):
-        self.tags.append((tag, dict(attributes)))
-        if tag not in VOID:
-            self.open.append(tag)
-
-    def handle_endtag(self, tag):
-        if not self.open or self.open.pop() != tag:
-            self.wrong.append(f"</{tag}>")
-
-    def handle_data(self, data):
-        self.said.append((self.open[-1] if self.open else None, data))
-
-    def all(self, name):
-        return [attributes for tag, attributes in self.tags if tag == name]
-
-    def texts(self, name):
-        return [data for tag, data in self.said if tag == name]
-
-    @property
-    def prose(self):
-        return " ".join(data for tag, data in self.said if tag not in ("style", "script"))
 
 
 @pytest.fixture
@@ -74,29 +39,6 @@ def report(tmp_path, boards):
         return Page((folder / "report.html").read_text(encoding="utf-8"))
 
     return build
-
-
-def check(page):
-    """What holds for every page."""
-    assert page.wrong == []
-    ids = [attributes["id"] for _, attributes in page.tags if "id" in attributes]
-    assert len(ids) == len(set(ids))
-    levels = [int(tag[1]) for tag, _ in page.tags if re.fullmatch("h[1-6]", tag)]
-    assert levels[0] == 1
-    assert levels.count(1) == 1
-    assert all(after <= before + 1 for before, after in pairwise(levels))
-    for _, attributes in page.tags:
-        assert not [name for name in attributes if name.startswith("on") or name in ("style", "srcset", "src")]
-        href = attributes.get("href")
-        assert href is None or href.startswith(("#", "data:"))
-        assert href is None or not href.startswith("#") or href[1:] in ids
-        assert attributes.get("aria-labelledby") is None or attributes["aria-labelledby"] in ids
-    assert not re.search(r"https?://|url\(|@import", page.text)
-    assert not re.search(r"\b(NaN|nan|inf|None|undefined)\b", re.sub(r"<script>.*</script>", "", page.text, flags=re.S))
-    for table in page.text.split("<table")[1:]:
-        assert "<caption" in table.partition("</table>")[0]
-    assert all(attributes.get("role") == "img" and attributes.get("aria-label") for attributes in page.all("svg"))
-    assert all("scope" in attributes for attributes in page.all("th"))
 
 
 class TestPage:
