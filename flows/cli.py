@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -21,6 +22,16 @@ app = typer.Typer(
 Spec = Annotated[Path, typer.Argument(metavar="SPEC", help="A spec file, such as conf/demo.yaml.")]
 Set = Annotated[
     list[str] | None, typer.Option("--set", metavar="a.b=v", help="Set one value of the spec; may be repeated.")
+]
+Form = Literal["parquet", "csv"]
+Allow = Annotated[
+    Path | None, typer.Option("--allow", metavar="FILE", help="The items that may be listed, an id a line.")
+]
+MaxAge = Annotated[
+    str | None, typer.Option("--max-age", metavar="AGE", help="Of an item, such as 30d; with --age-column.")
+]
+AgeColumn = Annotated[
+    str | None, typer.Option("--age-column", metavar="COLUMN", help="The column of the items that holds their time.")
 ]
 Quiet = Annotated[bool, typer.Option("--quiet", help="Say nothing but errors.")]
 Json = Annotated[bool, typer.Option("--json", help="One JSON object on standard output; the rest on standard error.")]
@@ -98,6 +109,86 @@ def init(
 
 
 @app.command()
+def retrain(
+    spec: Spec,
+    as_of: Annotated[
+        str | None, typer.Option("--as-of", metavar="TIME", help="Rows up to then; default: up to the newest.")
+    ] = None,
+    since: Annotated[
+        str | None, typer.Option("--from", metavar="TIME", help="The nights from then on, as they would have been.")
+    ] = None,
+    until: Annotated[str | None, typer.Option("--to", metavar="TIME", help="The last of these nights.")] = None,
+    every: Annotated[str, typer.Option("--every", metavar="TIME", help="What lies between two nights.")] = "1d",
+    promote: Annotated[bool, typer.Option("--promote", help="Promote on the way; else nothing changes.")] = False,
+    set_: Set = None,
+    quiet: Quiet = False,
+    as_json: Json = False,
+) -> None:
+    """Fit a challenger; it serves if it is better, or as good and fresher."""
+    speech = Speech(quiet, as_json)
+    with command(speech):
+        from flows.commands.retrain import backfill, nights_of, run
+
+        nights = nights_of(as_of, since, until, every, promote)
+        if nights:
+            backfill(spec, set_ or [], nights, promote, speech)
+        else:
+            run(spec, set_ or [], as_of, speech)
+
+
+champion = typer.Typer(name="champion", help="Who serves, what was decided, and a person's word.", no_args_is_help=True)
+app.add_typer(champion)
+
+Name = Annotated[str, typer.Argument(metavar="NAME", help="The `name` of the spec.")]
+Reason = Annotated[str | None, typer.Option("--reason", metavar="WHY", help="Stands in the logbook.")]
+Number = Annotated[int | None, typer.Option("--version", min=1, metavar="N", help="Another version than the usual.")]
+
+
+@champion.command("show")
+def champion_show(name: Name, quiet: Quiet = False, as_json: Json = False) -> None:
+    """Who serves, and since when."""
+    speech = Speech(quiet, as_json)
+    with command(speech):
+        from flows.commands.champion import show_champion
+
+        show_champion(name, speech)
+
+
+@champion.command("history")
+def champion_history(name: Name, quiet: Quiet = False, as_json: Json = False) -> None:
+    """Every decision, oldest first."""
+    speech = Speech(quiet, as_json)
+    with command(speech):
+        from flows.commands.champion import show_history
+
+        show_history(name, speech)
+
+
+@champion.command("promote")
+def champion_promote(
+    name: Name, version: Number = None, reason: Reason = None, quiet: Quiet = False, as_json: Json = False
+) -> None:
+    """Make the version that waits champion."""
+    speech = Speech(quiet, as_json)
+    with command(speech):
+        from flows.commands.champion import promote
+
+        promote(name, version, reason, speech)
+
+
+@champion.command("rollback")
+def champion_rollback(
+    name: Name, version: Number = None, reason: Reason = None, quiet: Quiet = False, as_json: Json = False
+) -> None:
+    """Go back to the champion before this one."""
+    speech = Speech(quiet, as_json)
+    with command(speech):
+        from flows.commands.champion import rollback
+
+        rollback(name, version, reason, speech)
+
+
+@app.command()
 def models(quiet: Quiet = False, as_json: Json = False) -> None:
     """The models there are, and their settings."""
     speech = Speech(quiet, as_json)
@@ -159,6 +250,83 @@ def deploy(
         from flows.commands.deploy import run
 
         run(write, speech)
+
+
+@app.command("simulate-traffic")
+def simulate_traffic(
+    spec: Spec,
+    into: Annotated[str, typer.Option("--into", metavar="FOLDER|sql:TABLE", help="The source that grows.")],
+    start: Annotated[
+        datetime | None, typer.Option("--from", formats=["%Y-%m-%d"], metavar="DAY", help="First day of arrival, UTC.")
+    ] = None,
+    until: Annotated[
+        datetime | None, typer.Option("--until", formats=["%Y-%m-%d"], metavar="DAY", help="Last day of arrival.")
+    ] = None,
+    days: Annotated[int | None, typer.Option("--days", min=1, help="At most so many that are not there yet.")] = None,
+    poison: Annotated[
+        list[str] | None,
+        typer.Option("--poison", metavar="DAY=KIND[:SHARE]", help="A bad day: hammer or shuffle; may be repeated."),
+    ] = None,
+    late: Annotated[
+        float, typer.Option("--late", min=0, max=0.99, help="Share of rows that come one to three days late.")
+    ] = 0.0,
+    repeat: Annotated[float, typer.Option("--repeat", min=0, max=0.99, help="Share of rows that come twice.")] = 0.0,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="The same seed gives the same traffic.")] = 0,
+    form: Annotated[Form, typer.Option("--form", help="Of the files in a folder.")] = "parquet",
+    set_: Set = None,
+    quiet: Quiet = False,
+    as_json: Json = False,
+) -> None:
+    """Replay a data set day by day into a folder or table that grows, for demos and tests."""
+    speech = Speech(quiet, as_json)
+    with command(speech):
+        from flows.commands.traffic import Days, poisons, run
+        from recsys.data.traffic import Traffic
+
+        traffic = Traffic(seed=seed, late=late, duplicates=repeat, poison=poisons(poison or []))
+        wanted = Days(start.date() if start else None, until.date() if until else None, days)
+        run(spec, set_ or [], into, wanted, traffic, form, speech)
+
+
+@app.command()
+def publish(
+    spec: Spec,
+    to: Annotated[str, typer.Option("--to", metavar="FOLDER|sql:TABLE", help="Where the lists of all users go.")],
+    k: Annotated[int, typer.Option("-k", min=1, max=1000, help="Items a list.")] = 20,
+    allow: Allow = None,
+    max_age: MaxAge = None,
+    age_column: AgeColumn = None,
+    set_: Set = None,
+    quiet: Quiet = False,
+    as_json: Json = False,
+) -> None:
+    """Put the champion's lists for every user where others read them, all in one step."""
+    speech = Speech(quiet, as_json)
+    with command(speech):
+        from flows.commands.publish import run
+        from recsys.serving.allow import AllowList
+
+        run(spec, set_ or [], to, k, AllowList.parse(allow, max_age, age_column), speech)
+
+
+@app.command()
+def serve(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="The name in the spec.")],
+    port: Annotated[int, typer.Option("--port", min=0, max=65535, help="0: any free one.")] = 8080,
+    host: Annotated[str, typer.Option("--host", help="Others than this machine need RECSYS_SERVE_KEY.")] = "127.0.0.1",
+    allow: Allow = None,
+    max_age: MaxAge = None,
+    age_column: AgeColumn = None,
+    quiet: Quiet = False,
+    as_json: Json = False,
+) -> None:
+    """Serve the champion over HTTP and follow it to newer versions, until Ctrl-C."""
+    speech = Speech(quiet, as_json)
+    with command(speech):
+        from flows.commands.serve import run
+        from recsys.serving.allow import AllowList
+
+        run(name, host, port, AllowList.parse(allow, max_age, age_column), speech)
 
 
 def main() -> None:

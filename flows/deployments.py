@@ -14,29 +14,53 @@ from recsys.experiment.documents import read_document
 from recsys.experiment.spec import Experiment
 
 POOL = "local"
+# One experiment at a time keeps the cores busy; what only writes lists or tells of trouble must not wait for it.
+HEAVY, QUICK = "default", "quick"
+AT_ONCE = 4
 ROOT = Path(__file__).resolve().parent.parent
 FILE = "prefect.yaml"
 HEADER = "# Made from conf/ by `recsys deploy --write`; a test holds the two together.\n"
 
+NIGHTLY = {"cron": "0 3 * * *", "timezone": "Europe/Berlin"}
+# Longer than any retraining should take, and than any night should go without one, in seconds.
+ZOMBIE = 4 * 3600
+SILENCE = 36 * 3600
+ENDS = ("Completed", "Failed", "Crashed", "Cancelled", "TimedOut")
+
 
 def prefect_yaml(root: Path = ROOT) -> str:
-    """The text of prefect.yaml: a deployment `compare/<stem>` for every spec in conf/."""
+    """The text of prefect.yaml.
+
+    `compare/<stem>` for every spec in conf/; `retrain/<stem>` for those with a section `retrain`, with
+    `publish/after-promotion` and `notify/trouble` beside them.
+    """
+    paths = sorted((root / "conf").glob("*.yaml"))
+    retrained = [path for path in paths if "retrain" in read_document(path)]
     content = {
         "name": "recsys",
         # The worker's environment says where the project is, so that no path is written down.
         "pull": [{"prefect.deployments.steps.set_working_directory": {"directory": "{{ $RECSYS_ROOT }}"}}],
-        "deployments": [_comparison(path) for path in sorted((root / "conf").glob("*.yaml"))],
+        "deployments": [
+            *(_comparison(path) for path in paths),
+            *(deployment for path in retrained for deployment in _retraining(path)),
+        ],
     }
-    return HEADER + yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=110)
+    return HEADER + yaml.dump(content, Dumper=_Plain, sort_keys=False, allow_unicode=True, width=110)
+
+
+class _Plain(yaml.SafeDumper):
+    """Writes the same value twice rather than naming it."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
 
 
 def _comparison(path: Path) -> dict[str, Any]:
     Experiment.load(path)
-    first = path.read_text().splitlines()[0]
     return {
         "name": path.stem,
         "entrypoint": "flows.compare.compare",
-        "description": first.lstrip("# ") if first.startswith("#") else None,
+        "description": _first_comment(path),
         "tags": ["compare"],
         "parameters": {"spec": read_document(path), "overrides": []},
         "work_pool": {"name": POOL},
@@ -44,13 +68,83 @@ def _comparison(path: Path) -> dict[str, Any]:
     }
 
 
+def _retraining(path: Path) -> list[dict[str, Any]]:
+    name = Experiment.load(path).name
+    champion = {"prefect.resource.id": f"recsys.champion.{name}"}
+    flow = {"prefect.resource.role": "flow", "prefect.resource.name": "retrain"}
+    run = {"type": "event", "match": {"prefect.resource.id": "prefect.flow-run.*"}, "match_related": flow}
+    retrain: dict[str, Any] = {
+        "name": path.stem,
+        "entrypoint": "flows.retrain.retrain",
+        "description": _first_comment(path),
+        "tags": ["retrain"],
+        "parameters": {"spec": read_document(path), "overrides": [], "as_of": None},
+        "schedules": [dict(NIGHTLY)],
+        "work_pool": {"name": POOL},
+        "concurrency_limit": {"limit": 1, "collision_strategy": "ENQUEUE"},
+    }
+    publish = {
+        "name": "after-promotion",
+        "entrypoint": "flows.publish.publish",
+        "description": f"The lists of {name} to RECSYS_PUBLISH_TO whenever its champion changes.",
+        "parameters": {"name": name, "to": None},
+        "work_pool": {"name": POOL, "work_queue_name": QUICK},
+        "triggers": [{"type": "event", "match": champion, "expect": ["recsys.champion.changed"]}],
+    }
+    notify = {
+        "name": "trouble",
+        "entrypoint": "flows.notify.notify",
+        "description": f"A word to RECSYS_NOTIFY_FILE and RECSYS_NOTIFY_URL when {name} needs a person.",
+        "parameters": {"text": "something needs a person"},
+        "work_pool": {"name": POOL, "work_queue_name": QUICK},
+        "triggers": [
+            run
+            | {
+                "name": "retraining failed",
+                "expect": [f"prefect.flow-run.{state}" for state in ("Failed", "Crashed", "TimedOut")],
+                "parameters": {"text": "a retraining failed: see its flow run, and docs/runbook.md"},
+            },
+            run
+            | {
+                "name": "retraining hangs",
+                "posture": "Proactive",
+                "after": ["prefect.flow-run.Running"],
+                "expect": [f"prefect.flow-run.{state}" for state in ENDS],
+                "for_each": ["prefect.resource.id"],
+                "within": ZOMBIE,
+                "parameters": {"text": f"a retraining hangs for {ZOMBIE // 3600} hours: see docs/runbook.md"},
+            },
+            {
+                "name": "no retraining",
+                "type": "event",
+                "posture": "Proactive",
+                "match": champion,
+                "expect": ["recsys.retraining.done"],
+                "within": SILENCE,
+                "parameters": {"text": f"{name}: no successful retraining for {SILENCE // 3600} hours"},
+            },
+        ],
+    }
+    return [retrain, publish, notify]
+
+
+def _first_comment(path: Path) -> str | None:
+    first = path.read_text().splitlines()[0]
+    return first.lstrip("# ") if first.startswith("#") else None
+
+
 def register(api_url: str, environment: dict[str, str]) -> None:
-    """Make the work pool and register every deployment of prefect.yaml. Raises RunError where Prefect refuses."""
+    """Make work pool and queues, and register every deployment of prefect.yaml. Raises RunError where Prefect
+    refuses."""
     file = ROOT / FILE
     if not file.exists():
         raise InputError(str(file), "there is no such file", "write it with `recsys deploy --write`")
-    _prefect(["work-pool", "create", POOL, "--type", "process", "--overwrite"], api_url, environment)
-    _prefect(["--no-prompt", "deploy", "--all", "--prefect-file", str(file)], api_url, environment)
+    for arguments in (
+        ["work-pool", "create", POOL, "--type", "process", "--overwrite"],
+        ["work-queue", "set-concurrency-limit", HEAVY, "1", "--pool", POOL],
+        ["--no-prompt", "deploy", "--all", "--prefect-file", str(file)],
+    ):
+        _prefect(arguments, api_url, environment)
 
 
 def _prefect(arguments: list[str], api_url: str, environment: dict[str, str]) -> None:

@@ -8,7 +8,6 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-from uuid import UUID
 
 from filelock import FileLock, Timeout
 from prefect.context import get_run_context
@@ -59,34 +58,41 @@ def session(spec: Experiment) -> Iterator[Run]:
     found = inputs(spec.data, spec.predefined, settings)
     key = run_key(spec, found, width(spec)[1])
     run = Run(spec, settings, key, found, chosen.reporter, chosen.fresh)
-    mark_killed(str(PREFECT_API_URL.value()), settings)
-    with cancellation(_flow_run(), run.stop), remembered(_flow_run(), settings), _alone(run):
-        try:
-            run.finished = None if chosen.fresh else finished_comparison(spec, key, settings, chosen.out)
-            if run.finished is not None:
-                run.reporter.stage("done", f"{spec.name} was finished before: nothing is fitted and no run is started")
-            yield run
-        except BaseException as error:
-            run.stop.set()
-            if not isinstance(error, Exception) and chosen.overtime is not None:
-                end_in_time(error, chosen.overtime)
-            raise
-
-
-def _flow_run() -> UUID:
-    return get_run_context().flow_run.id  # type: ignore[union-attr]
+    with supervised(run, key, "another process works on this very comparison; its work is used when it is done"):
+        run.finished = None if chosen.fresh else finished_comparison(spec, key, settings, chosen.out)
+        if run.finished is not None:
+            run.reporter.stage("done", f"{spec.name} was finished before: nothing is fitted and no run is started")
+        yield run
 
 
 @contextlib.contextmanager
-def _alone(run: Run) -> Iterator[None]:
-    """No other process works on this run key inside."""
+def supervised(run: Run, lock: str, waiting: str) -> Iterator[None]:
+    """Nobody else works under this lock inside, and the run can be ended from outside, without a child process left.
+
+    waiting: what is said while another process holds the lock.
+    """
+    flow_run, overtime = get_run_context().flow_run.id, options.get().overtime  # type: ignore[union-attr]
+    mark_killed(str(PREFECT_API_URL.value()), run.settings)
+    with cancellation(flow_run, run.stop), remembered(flow_run, run.settings), _alone(run, lock, waiting):
+        try:
+            yield
+        except BaseException as error:
+            run.stop.set()
+            if not isinstance(error, Exception) and overtime is not None:
+                end_in_time(error, overtime)
+            raise
+
+
+@contextlib.contextmanager
+def _alone(run: Run, name: str, waiting: str) -> Iterator[None]:
+    """No other process has the lock of this name inside."""
     locks = run.settings.root / "locks"
     locks.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(locks / f"{run.key}.lock")
+    lock = FileLock(locks / f"{name}.lock")
     try:
         lock.acquire(timeout=0)
     except Timeout:
-        run.reporter.stage("wait", "another process works on this very comparison; its work is used when it is done")
+        run.reporter.stage("wait", waiting)
         lock.acquire()
     try:
         yield
@@ -100,14 +106,21 @@ def recording(run: Run, dataset: Ref, split: Ref) -> Iterator[Recorder]:
     settings = run.settings
     ensure_database(settings)
     tracker = Tracker(settings)
-    tags = {**source_tags(), **_prefect_tags()}
-    tags |= {"data.digest": dataset.digest, "split.digest": split.digest, "spec.digest": digest(_resolved(run.spec))}
-    params = _resolved(run.spec) | {"threads": run.threads, "versions": versions()}
+    tags = {**source_tags(), **prefect_tags()}
+    tags |= {"data.digest": dataset.digest, "split.digest": split.digest, "spec.digest": digest(resolved(run.spec))}
+    params = resolved(run.spec) | {"threads": run.threads, "versions": versions()}
     parent = tracker.open_parent(run.spec.name, run.key, tags, params, run.fresh)
-    recorder = Recorder(tracker, parent, _data_inputs(run.spec, dataset, split))
+    recorder = Recorder(tracker, parent, data_inputs(run.spec, run.spec.split.kind, dataset, split))
     tracker.log_inputs(parent.run_id, recorder.inputs)
-    try:
+    with closing(recorder, run):
         yield recorder
+
+
+@contextlib.contextmanager
+def closing(recorder: Recorder, run: Run) -> Iterator[None]:
+    """Closes the parent run: FINISHED at the end, FAILED after an error, KILLED where the run was stopped."""
+    try:
+        yield
     except BaseException as error:
         stopped = bool(run.stop) or not isinstance(error, Exception)
         run.stop.set()
@@ -117,17 +130,20 @@ def recording(run: Run, dataset: Ref, split: Ref) -> Iterator[Recorder]:
     recorder.close("FINISHED")
 
 
-def _resolved(spec: Experiment) -> dict[str, Any]:
+def resolved(spec: Experiment) -> dict[str, Any]:
+    """The experiment with all defaults, as plain values."""
     return spec.model_dump(mode="json", exclude_none=True)
 
 
-def _data_inputs(spec: Experiment, dataset: Ref, split: Ref) -> list[DataInput]:
+def data_inputs(spec: Experiment, kind: str, dataset: Ref, split: Ref) -> list[DataInput]:
+    """The data and its split as a run names them; kind: of the split."""
     data = Dataset.load(dataset.folder)
     profile = f'{{"rows": {len(data)}, "users": {len(data.users)}, "items": {len(data.items)}}}'
     whole = DataInput(spec.data.source, dataset.digest, "data", profile)
-    return [whole, DataInput(f"{spec.data.source}-{spec.split.kind}", split.digest, "split", profile)]
+    return [whole, DataInput(f"{spec.data.source}-{kind}", split.digest, "split", profile)]
 
 
-def _prefect_tags() -> dict[str, str]:
+def prefect_tags() -> dict[str, str]:
+    """The flow run and deployment that this is."""
     tags = {"prefect.flow_run_id": flow_run.id, "prefect.deployment": deployment.name}
     return {key: str(value) for key, value in tags.items() if value}

@@ -19,7 +19,7 @@ from typing import Any
 import psutil
 from filelock import FileLock, Timeout
 
-from flows.deployments import POOL, ROOT, register
+from flows.deployments import AT_ONCE, POOL, ROOT, register
 from flows.engine import UP, is_healthy, private_server
 from flows.environment import SWITCHES
 from flows.flow_runs import call, mark_killed, mark_pool_crashed
@@ -141,7 +141,7 @@ class Stack:
         self._start("mlflow", python("flows.leashed", *mlflow), self.environment)
 
     def _start_worker(self) -> None:
-        worker = [_tool("prefect"), "worker", "start", "--pool", POOL, "--type", "process", "--limit", "1"]
+        worker = [_tool("prefect"), "worker", "start", "--pool", POOL, "--type", "process", "--limit", str(AT_ONCE)]
         environment = {**self.environment, "PREFECT_WORKER_QUERY_SECONDS": "2"}
         self._start("worker", python("flows.leashed", *worker), environment)
 

@@ -14,7 +14,8 @@ class Settings(BaseSettings):
     """What the environment says about this installation.
 
     home: where the database, artifacts, store, cache and logs live. data_dir: a folder with downloaded data sets.
-    sql_url: the address of the database that `source: sql` reads.
+    sql_url: the address of the database that `source: sql` reads. publish_to: where a new champion's lists go.
+    notify_file, notify_url: a file that gets a line of each decision and failure, a webhook that gets it as JSON.
     """
 
     model_config = SettingsConfigDict(env_prefix="RECSYS_", frozen=True, extra="ignore")
@@ -23,6 +24,9 @@ class Settings(BaseSettings):
     data_dir: Path | None = None
     movielens_url: str = "https://files.grouplens.org/datasets/movielens"
     sql_url: SecretStr | None = None
+    publish_to: str | None = None
+    notify_file: Path | None = None
+    notify_url: SecretStr | None = None
     prefect_port: int = Field(default=4200, ge=1, le=65535)
     mlflow_port: int = Field(default=5000, ge=1, le=65535)
     tracking_uri: str | None = Field(default=None, validation_alias=AliasChoices("MLFLOW_TRACKING_URI"))
@@ -49,6 +53,10 @@ class Settings(BaseSettings):
     def checkpoints(self) -> Path:
         """States of unfinished fits, to go on from after a kill."""
         return self.root / "checkpoints"
+
+    def operations_page(self, name: str) -> Path:
+        """The operations page of an experiment."""
+        return self.root / "operations" / f"{name}.html"
 
     @property
     def processes(self) -> Path:

@@ -69,13 +69,23 @@ def width(spec: Experiment) -> tuple[int, int]:
 
 
 class Run:
-    """One run of a flow. Plain, so that Prefect looks for nothing in it."""
+    """One run of a flow. Plain, so that Prefect looks for nothing in it.
+
+    as_of: microseconds since 1970; later rows are left out. None: all rows count.
+    """
 
     def __init__(
-        self, spec: Experiment, settings: Settings, key: str, inputs: dict[str, str], reporter: Reporter, fresh: bool
+        self,
+        spec: Experiment,
+        settings: Settings,
+        key: str,
+        inputs: dict[str, str],
+        reporter: Reporter,
+        fresh: bool,
+        as_of: int | None = None,
     ) -> None:
         self.spec, self.settings, self.key, self.inputs = spec, settings, key, inputs
-        self.reporter, self.fresh = reporter, fresh
+        self.reporter, self.fresh, self.as_of = reporter, fresh, as_of
         self.finished: Comparison | None = None
         self.store = Store(settings.store)
         self.stop = Stop()

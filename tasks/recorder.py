@@ -86,6 +86,18 @@ class Recorder:
             self._open.pop(_key(cell), None)
             self.parent.children[_key(cell)] = run_id
 
+    def finish_fit(self, cell: Cell, fit: Ref) -> str:
+        """Log what a fit took, that nothing is evaluated on, and close its run; the run's id."""
+        run_id = self.begin(cell)
+        if _key(cell) not in self.parent.children:
+            self._log_curve(cell)
+            self.tracker.log_metrics(run_id, cost_metrics(fit.folder))
+            self.tracker.close(run_id, "FINISHED")
+            with self._lock:
+                self._open.pop(_key(cell), None)
+                self.parent.children[_key(cell)] = run_id
+        return run_id
+
     def fail(self, cell: Cell, message: str) -> None:
         """Close the run of a cell whose model failed."""
         run_id = self.begin(cell)
@@ -137,14 +149,19 @@ def curve_point(step: Mapping[str, Any]) -> tuple[int, dict[str, float]]:
 def child_metrics(fit: Path, evaluation: Path) -> dict[str, float]:
     """All final metrics of a cell under the keys MLflow shows."""
     summary = json.loads((evaluation / "summary.json").read_text())
-    measured = json.loads((fit / "measured.json").read_text())
     metrics = {f"test.{metric_key(name)}": value for name, value in summary["overall"].items()}
     for name, (low, high) in summary["intervals"].items():
         metrics[f"test.{metric_key(name)}.ci_low"] = low
         metrics[f"test.{metric_key(name)}.ci_high"] = high
     metrics |= {"test.users": summary["n_users"], "test.cold_users": summary["n_cold"]}
     metrics |= {f"test.cold.{metric_key(name)}": value for name, value in summary["cold"].items()}
-    return metrics | {f"cost.{name}": value for name, value in measured.items()}
+    return metrics | cost_metrics(fit)
+
+
+def cost_metrics(fit: Path) -> dict[str, float]:
+    """What a fit took, under the keys MLflow shows."""
+    measured = json.loads((fit / "measured.json").read_text())
+    return {f"cost.{name}": value for name, value in measured.items()}
 
 
 def _key(cell: Cell) -> Key:

@@ -45,9 +45,9 @@ def load_data(run: Run) -> Any:
     """The data set of the experiment."""
 
     def build(folder: Path) -> None:
-        load(run.spec.data, run.spec.predefined, run.settings, expected=run.inputs).save(folder)
+        load(run.spec.data, run.spec.predefined, run.settings, expected=run.inputs, as_of=run.as_of).save(folder)
 
-    ref = run.produce("dataset", dataset_key(run.spec, run.inputs), build)
+    ref = run.produce("dataset", dataset_key(run.spec, run.inputs, run.as_of), build)
     data = Dataset.load(ref.folder)
     check_weight(data, run.spec.data.weight)
     for line in summary_lines(data):

@@ -12,13 +12,13 @@ from typing import Any, Literal
 import numpy as np
 
 from recsys.data.dataset import Dataset
-from recsys.data.interactions import Interactions, serving_view, training_view
+from recsys.data.interactions import Interactions, known_view, serving_view, training_view
 from recsys.experiment.candidates import candidate_mask
 from recsys.experiment.job import Job
 from recsys.experiment.lists import Lists
 from recsys.experiment.steps import Steps
 from recsys.models.base import ModelConfig, Recommender
-from recsys.models.registry import model_class
+from recsys.models.registry import model_class, open_model
 from recsys.retrieval.lists import recommend
 from recsys.splits.account import positives
 from recsys.splits.fold import Fold, training_rows
@@ -83,6 +83,18 @@ def _learnt(
             run = replace(run, validation=part)
         model.learn(train, run)
     return model, train, time.perf_counter() - started
+
+
+def lists_of_stored(job: Job, folder: Path) -> Lists:
+    """What a model that was fitted before gives the users of the fold's test part; folder: of the stored model.
+
+    It is asked as it serves: whom it knows by their place in its training, others by their history, everybody with the
+    rows before the test part as what they have seen.
+    """
+    data, fold, model = Dataset.load(job.dataset), Fold.load(job.fold), open_model(folder)
+    rows = training_rows(data, fold, refit=True)
+    seen = known_view(data, model.users, model.items, rows, job.positive, job.weight)
+    return make_lists(job, data, replace(fold, history=rows), model, seen)
 
 
 def make_lists(job: Job, data: Dataset, fold: Fold, model: Recommender, train: Interactions) -> Lists:

@@ -8,17 +8,18 @@ from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
-from recsys.data.config import MovieLensData, TableData
+from recsys.data.config import MovieLensData, SqlData, TableData
 from recsys.experiment.candidates import candidates_name
 from recsys.experiment.job import Job
 from recsys.experiment.spec import Experiment
 from recsys.models.registry import installed
 from recsys.store import Ref, code_digest, digest
 
-# Settings that name files: the digests of the files stand for them.
+# Settings that name files and tables: the digests of what they hold stand for them.
 FILES: dict[type, tuple[str, ...]] = {
     TableData: ("interactions", "items", "users", "sessions"),
     MovieLensData: ("path",),
+    SqlData: ("connection", "table", "query", "items", "users"),
 }
 COMPARISON = (
     "recsys.data.load",
@@ -47,11 +48,14 @@ def _key(stage: str, code: tuple[str, ...], **parts: Any) -> str:
     return digest({"stage": stage, "code": code_digest(*code), "versions": versions(), **parts})[:32]
 
 
-def dataset_key(spec: Experiment, inputs: Mapping[str, str]) -> str:
-    """Key of the data set; inputs: digests of the source's files, as `recsys.data.load.inputs` names them."""
+def dataset_key(spec: Experiment, inputs: Mapping[str, str], as_of: int | None = None) -> str:
+    """Key of the data set; inputs: digests of the source's files, as `recsys.data.load.inputs` names them.
+
+    as_of: microseconds since 1970; later rows are left out.
+    """
     left_out = {"weight", *FILES.get(type(spec.data), ())}
     settings = {key: value for key, value in spec.data.as_json().items() if key not in left_out}
-    return _key("dataset", ("recsys.data.load",), settings=settings, inputs=_by_role(inputs))
+    return _key("dataset", ("recsys.data.load",), settings=settings, inputs=_by_role(inputs), as_of=as_of)
 
 
 def _by_role(inputs: Mapping[str, str]) -> list[list[str]]:
@@ -70,6 +74,12 @@ def split_key(spec: Experiment, dataset: Ref) -> str:
         del settings["test"]
         settings["validation"] = settings["validation"] if not isinstance(settings["validation"], str) else "file"
     return _key("split", ("recsys.splits.splitting",), settings=settings, dataset=dataset.digest)
+
+
+def window_key(spec: Experiment, dataset: Ref, validation: float) -> str:
+    """Key of the folds that retraining is decided on."""
+    settings = {"window": spec.retrain.window, "validation": validation}
+    return _key("window", ("recsys.champion.window",), settings=settings, dataset=dataset.digest)
 
 
 def fit_key(job: Job, dataset: Ref, split: Ref, fold: int) -> str:
@@ -97,7 +107,7 @@ def run_key(spec: Experiment, inputs: Mapping[str, str], threads: int) -> str:
     return _key(
         "comparison",
         comparison_code(spec),
-        spec=spec.model_dump(mode="json", exclude={"runner"}),
+        spec=spec.model_dump(mode="json", exclude={"runner", "retrain"}),
         inputs=_by_role(inputs),
         candidates=candidates_name(spec.evaluation.candidates),
         threads=threads,
@@ -108,3 +118,25 @@ def comparison_code(spec: Experiment) -> tuple[str, ...]:
     """The modules that a comparison starts from; with all they import, its code."""
     models = sorted({installed()[model.name].partition(":")[0] for model in spec.models})
     return (*COMPARISON, *models)
+
+
+def decision_key(spec: Experiment, **about: Any) -> str:
+    """Names one decision: the experiment, and what was known of the data; the same on every machine."""
+    return digest({"spec": spec.model_dump(mode="json", exclude={"runner"}), **about})[:32]
+
+
+def bundle_key(fit: Ref, name: str) -> str:
+    """Key of what serves a fitted model."""
+    return _key("bundle", ("recsys.serving.bundle",), fit=fit.digest, name=name)
+
+
+def stored_key(job: Job, model: str, dataset: Ref, window: Ref) -> str:
+    """Key of the lists that a stored model makes."""
+    return _key(
+        "stored",
+        ("recsys.experiment.fit",),
+        job=job.question(),
+        model=model,
+        dataset=dataset.digest,
+        window=window.digest,
+    )

@@ -28,6 +28,7 @@ from recsys.data.config import SOURCES, DataConfig, Predefined
 from recsys.errors import did_you_mean
 from recsys.experiment.candidates import NAMED
 from recsys.experiment.documents import override, read_document
+from recsys.experiment.retrain import Retrain
 from recsys.experiment.schema import refine
 from recsys.experiment.trouble import explain, trouble_of, wrong
 from recsys.metrics.registry import METRICS, column, is_primary, parse_column
@@ -131,7 +132,8 @@ class Experiment(Config):
     """Data, split, models and evaluation of one comparison.
 
     positive: values at or above it are positives, for training implicit models and for the truth; null: all. seeds: of
-    the models, never of the split. refit: fit the final model on training and validation rows.
+    the models, never of the split. refit: fit the final model on training and validation rows. retrain: when a newer
+    model takes the place of the one that serves.
     """
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=80, description="Names the runs.")]
@@ -144,6 +146,7 @@ class Experiment(Config):
     refit: bool = True
     tuning: None = None
     runner: Runner = Runner()
+    retrain: Retrain = Retrain()
 
     @model_validator(mode="after")
     def _rows_are_unique(self) -> Self:
@@ -247,7 +250,7 @@ def _beside(document: dict[str, Any], folder: Path) -> dict[str, Any]:
     """The document with relative paths that only exist beside the spec made to point there."""
     for section, key in _PATHS:
         values = document.get(section)
-        value = values.get(key) if isinstance(values, dict) else None
+        value = values.get(key) if isinstance(values, dict) and values.get("source") != "sql" else None
         if not isinstance(value, str) or value in NAMED or "://" in value or Path(value).is_absolute():
             continue
         if not _is_there(Path(), value) and _is_there(folder, value):

@@ -20,7 +20,11 @@ def temporal_split(data: Dataset, config: TemporalSplit) -> Iterator[Fold]:
 
 
 def user_temporal_split(data: Dataset, config: UserTemporalSplit) -> Iterator[Fold]:
-    """The newest share of each user's rows, rounded; everyone keeps a row to train on."""
+    """The newest share of each user's rows, rounded; everyone keeps a row to train on.
+
+    Raises InputError where rows have no order in time.
+    """
+    refuse_no_order(data, "user-temporal")
     order = by_user(in_time(data.timestamp, len(data)), data.user)
     fitted, test = tail_of_each(order, data.user, config.test)
     _, validation = tail_of_each(fitted, data.user, config.validation)
@@ -28,10 +32,21 @@ def user_temporal_split(data: Dataset, config: UserTemporalSplit) -> Iterator[Fo
 
 
 def refuse_private_clocks(data: Dataset, kind: str) -> None:
-    """Raise InputError where timestamps only order each user's own rows."""
+    """Raise InputError where timestamps only order each user's own rows, or there is no order at all."""
+    refuse_no_order(data, kind)
     if data.clock == "order" and data.timestamp is not None:
         raise InputError(
             "split.kind",
             f"{kind} cuts all users at one time, and these data know only the order of each user's own rows",
             "use user-temporal or leave-one-out",
+        )
+
+
+def refuse_no_order(data: Dataset, kind: str) -> None:
+    """Raise InputError where rows have no order in time: those of a database without times."""
+    if data.clock == "none":
+        raise InputError(
+            "split.kind",
+            f"{kind} needs an order in time, and a table of a database without times has none",
+            "name a column of times, or use random",
         )

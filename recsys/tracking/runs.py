@@ -31,6 +31,7 @@ from recsys.processes import is_alive, started
 from recsys.settings import Settings
 
 MAX_PARAM = 500
+COMPARISON, RETRAINING = "comparison", "retraining"
 
 
 @dataclass(frozen=True)
@@ -101,18 +102,26 @@ class Tracker:
 
     @_explained
     def open_parent(
-        self, name: str, run_key: str, tags: Mapping[str, str], params: Mapping[str, Any], fresh: bool
+        self,
+        name: str,
+        run_key: str,
+        tags: Mapping[str, str],
+        params: Mapping[str, Any],
+        fresh: bool = False,
+        role: str = COMPARISON,
     ) -> ParentRun:
         """The parent run of this key, reopened where there is one; its half-finished children are deleted.
 
-        fresh: begin a new one all the same. Runs of dead processes in this experiment are marked KILLED on the way.
+        fresh: begin a new one all the same. role: what the run is of. Runs of dead processes in this experiment are
+        marked KILLED on the way.
         """
         experiment_id = self.experiment(name)
         self._mark_dead(experiment_id)
-        found = None if fresh else self._parent(experiment_id, run_key)
-        own = {"role": "comparison", "run_key": run_key, "process": _process_name(), **tags}
+        found = None if fresh else self._parent(experiment_id, run_key, role)
+        own = {"role": role, "run_key": run_key, "process": _process_name(), **tags}
         if found is None:
-            found = self.client.create_run(experiment_id, run_name=name, tags=own)
+            run_name = name if role == COMPARISON else f"{name}-{role}"
+            found = self.client.create_run(experiment_id, run_name=run_name, tags=own)
             self._log_params(found.info.run_id, params)
         else:
             self.client.update_run(found.info.run_id, status="RUNNING")
@@ -173,6 +182,11 @@ class Tracker:
         self.client.log_artifacts(run_id, str(folder), artifact_path)
 
     @_explained
+    def log_text(self, run_id: str, name: str, text: str) -> None:
+        """Write a text to the run's artifacts."""
+        self.client.log_text(run_id, text, name)
+
+    @_explained
     def log_model(self, parent: ParentRun, run_id: str, label: str, folder: Path, params: Mapping[str, Any]) -> str:
         """Register a stored model as the run's LoggedModel; its id."""
         name = "".join(letter if letter not in "/:.%\"' " else "-" for letter in label)
@@ -206,10 +220,10 @@ class Tracker:
         remedy = "look at its server" if not self._settings.owns_tracking else "is something else writing to it?"
         return full or RunError(f"MLflow ({self._settings.mlflow_uri})", first, remedy)
 
-    def _parent(self, experiment_id: str, run_key: str) -> Run | None:
+    def _parent(self, experiment_id: str, run_key: str, role: str) -> Run | None:
         found = self.client.search_runs(
             [experiment_id],
-            f"tags.run_key = '{run_key}' and tags.role = 'comparison'",
+            f"tags.run_key = '{run_key}' and tags.role = '{role}'",
             order_by=["attributes.start_time DESC"],
             max_results=1,
         )
@@ -238,8 +252,8 @@ class Tracker:
                 return found
 
     def _mark_dead(self, experiment_id: str) -> None:
-        """Close as KILLED the comparisons whose process was killed, and what is open below them."""
-        running = self.client.search_runs([experiment_id], "attributes.status = 'RUNNING' and tags.role = 'comparison'")
+        """Close as KILLED the runs whose process was killed, and what is open below them."""
+        running = self.client.search_runs([experiment_id], "attributes.status = 'RUNNING' and tags.role != 'candidate'")
         for parent in running:
             if not _process_lives(parent.data.tags.get("process", "")):
                 for run in [*self._children(experiment_id, parent.info.run_id), parent]:

@@ -19,7 +19,7 @@ SOURCES = (
     "sql, synthetic, table"
 )
 KINDS = "cold-users, k-fold, leave-one-out, predefined, random, rolling, temporal, user-temporal"
-SECTIONS = "data, evaluation, models, name, positive, refit, runner, seeds, split, tuning"
+SECTIONS = "data, evaluation, models, name, positive, refit, retrain, runner, seeds, split, tuning"
 METRICS = "coverage, hit_rate, mae, map, mrr, ndcg, novelty, precision, recall, rmse"
 NAMES = "letters, digits and . _ - are allowed, beginning with a letter or digit"
 TABLE = {"source": "table", "interactions": "a.csv"}

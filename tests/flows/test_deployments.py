@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
+from datetime import date, datetime, time, timedelta
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 import yaml
+from prefect.events import DeploymentTriggerTypes
+from prefect.server.schemas.schedules import CronSchedule
 from prefect.utilities.callables import parameter_schema
 from prefect.utilities.importtools import import_object
 from prefect.utilities.schema_tools.validation import validate
+from pydantic import TypeAdapter
 
 from flows import deployments
 from flows.deployments import FILE, POOL, ROOT, prefect_yaml, register
@@ -17,26 +24,58 @@ from recsys.errors import InputError, RunError
 from recsys.experiment.documents import read_document
 
 
+def named() -> list[tuple[str, dict[str, Any]]]:
+    """The deployments, each with its whole name."""
+    found = yaml.safe_load(prefect_yaml())["deployments"]
+    return [(f"{import_object(each['entrypoint']).name}/{each['name']}", each) for each in found]
+
+
 class TestFile:
     def test_is_current(self):
         written = (ROOT / FILE).read_text()
         assert written == prefect_yaml(), "run: recsys deploy --write"
 
-    def test_one_a_spec_with_its_very_parameters(self):
-        content = yaml.safe_load(prefect_yaml())
+    def test_a_comparison_a_spec_with_its_very_parameters(self):
         specs = {path.stem: path for path in (ROOT / "conf").glob("*.yaml")}
-        assert {each["name"] for each in content["deployments"]} == set(specs)
+        comparisons = [each for name, each in named() if name.startswith("compare/")]
+        assert {each["name"] for each in comparisons} == set(specs)
         assert {"demo", "movielens-100k", "my-data"} <= set(specs)
-        for each in content["deployments"]:
+        for each in comparisons:
             assert each["parameters"] == {"spec": read_document(specs[each["name"]]), "overrides": []}
             assert each["work_pool"] == {"name": POOL}
             assert each["concurrency_limit"]["limit"] == 1
             assert each["description"]
 
+    def test_what_retrains(self):
+        found = dict(named())
+        assert set(found) >= {"retrain/nightly", "publish/after-promotion", "notify/trouble"}
+        nightly = found["retrain/nightly"]
+        assert nightly["schedules"] == [{"cron": "0 3 * * *", "timezone": "Europe/Berlin"}]
+        assert nightly["concurrency_limit"] == {"limit": 1, "collision_strategy": "ENQUEUE"}
+        expected = [trigger["expect"] for trigger in found["notify/trouble"]["triggers"]]
+        assert ["prefect.flow-run.Failed", "prefect.flow-run.Crashed", "prefect.flow-run.TimedOut"] in expected
+        assert ["recsys.retraining.done"] in expected
+        assert found["publish/after-promotion"]["triggers"][0]["expect"] == ["recsys.champion.changed"]
+
+    @pytest.mark.parametrize("change", [date(2026, 3, 29), date(2026, 10, 25)], ids=["spring", "autumn"])
+    def test_one_night_a_day_where_the_clock_changes(self, change):
+        """No hour that is skipped or that comes twice: one tick a day, a day of 23 or 25 hours included."""
+        nightly = dict(named())["retrain/nightly"]["schedules"][0]
+        begin = datetime.combine(change - timedelta(days=2), time(), ZoneInfo("Europe/Berlin"))
+        found = asyncio.run(CronSchedule(**nightly).get_dates(n=5, start=begin))
+        local = [tick.astimezone(ZoneInfo("Europe/Berlin")) for tick in found]
+        assert [tick.date() for tick in local] == [begin.date() + timedelta(days=n) for n in range(5)]
+        assert {tick.hour for tick in local} == {3}
+
+    def test_every_trigger_is_one_that_prefect_takes(self):
+        for name, each in named():
+            for trigger in each.get("triggers", []):
+                TypeAdapter(DeploymentTriggerTypes).validate_python({"name": name, **trigger})
+
     def test_every_entrypoint_is_a_flow_that_takes_them(self):
-        for each in yaml.safe_load(prefect_yaml())["deployments"]:
+        for name, each in named():
             flow = import_object(each["entrypoint"])
-            assert flow.name == "compare"
+            assert flow.name == name.partition("/")[0]
             schema = parameter_schema(flow.fn).model_dump()
             validate(each["parameters"], schema, raise_on_error=True, preprocess=True)
 
@@ -73,9 +112,10 @@ class TestRegistering:
 
     def test_the_pool_and_then_every_deployment(self, prefect):
         register("http://127.0.0.1:4200/api", {"RECSYS_ROOT": "here"})
-        assert [Path(command[0]).name for command in prefect.commands] == ["prefect", "prefect"]
+        assert {Path(command[0]).name for command in prefect.commands} == {"prefect"}
         assert prefect.commands[0][1:] == ["work-pool", "create", POOL, "--type", "process", "--overwrite"]
-        assert prefect.commands[1][1:] == ["--no-prompt", "deploy", "--all", "--prefect-file", str(ROOT / FILE)]
+        assert prefect.commands[1][1:] == ["work-queue", "set-concurrency-limit", "default", "1", "--pool", POOL]
+        assert prefect.commands[2][1:] == ["--no-prompt", "deploy", "--all", "--prefect-file", str(ROOT / FILE)]
         for options in prefect.options:
             assert options["env"] == {"RECSYS_ROOT": "here", "PREFECT_API_URL": "http://127.0.0.1:4200/api"}
             assert options["cwd"] == ROOT

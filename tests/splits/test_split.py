@@ -321,3 +321,9 @@ class TestBadInput:
 
     def test_configs_can_be_keys(self):
         assert len({CONFIG.validate_json('{"kind": "random"}'), SPLITS["random"]()}) == 1
+
+
+@pytest.mark.parametrize("kind", ["temporal", "user-temporal", "leave-one-out"])
+def test_rows_without_an_order_are_not_cut_in_time(make, kind):
+    with pytest.raises(InputError, match=f"^split.kind: {kind}.* needs an order in time"):
+        split(make([0, 0, 1, 1], [0, 1, 0, 1], clock="none"), SPLITS[kind](kind=kind))

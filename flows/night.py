@@ -1,0 +1,153 @@
+"""What surrounds a retraining: its lock, what was decided before, its run in MLflow, and how it ends."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator
+from contextvars import ContextVar
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from prefect.runtime import deployment
+from prefect.settings import PREFECT_API_URL
+
+from flows.flow_runs import call
+from flows.session import closing, options, prefect_tags, resolved, supervised
+from recsys.champion.record import Contender, DecisionRecord, microseconds_of, moment
+from recsys.data.load import inputs
+from recsys.data.newest import Freshness, newest
+from recsys.errors import ExpectedError, InputError
+from recsys.experiment.candidates import NAMED
+from recsys.experiment.keys import decision_key, versions
+from recsys.experiment.spec import Experiment
+from recsys.settings import Settings
+from recsys.splits.config import RandomSplit
+from recsys.tracking.database import ensure_database
+from recsys.tracking.decisions import Decided
+from recsys.tracking.runs import RETRAINING
+from recsys.tracking.source import source_tags
+from tasks.context import Run
+from tasks.night import Night, Office
+from tasks.notice import notify
+from tasks.recorder import Recorder
+from tasks.settling import settle_unfinished
+
+BUSY = "another retraining of this name is at work; this one looks again when that is done"
+
+
+@dataclass(frozen=True)
+class Rehearsal:
+    """Nights as they would have been: what only they know of champion and decisions. Nothing is registered."""
+
+    champion: Contender | None = None
+    past: tuple[Decided, ...] = ()
+
+
+rehearsal: ContextVar[Rehearsal | None] = ContextVar("rehearsal", default=None)
+
+
+@contextlib.contextmanager
+def night(spec: Experiment, as_of: datetime | None) -> Iterator[Night]:
+    """A retraining that does not overlap with another of the same name, on this home.
+
+    What the last decision still asks for is done first. Raises InputError where the source has no row up to `as_of`.
+    """
+    settings = Settings()
+    ensure_database(settings)
+    run = Run(_for_retraining(spec), settings, "", {}, options.get().reporter, fresh=False)
+    with supervised(run, f"retrain-{spec.name}", BUSY):
+        office = Office(settings, next_run())
+        asked = None if as_of is None else microseconds_of(_in_utc(as_of))
+        try:
+            yield _night(run, office, asked)
+        except ExpectedError as error:
+            notify(settings, f"retraining of {spec.name} failed: {error}", None, run.reporter)
+            raise
+
+
+def _night(run: Run, office: Office, asked: int | None) -> Night:
+    name, alone = run.spec.name, rehearsal.get()
+    fresh = newest(run.spec.data, run.settings, asked)
+    _refuse_nothing(fresh, asked)
+    past = list(alone.past) if alone else office.decisions.all(name)
+    if alone is None:
+        past = settle_unfinished(office, name, past, run.reporter)
+    found = Night(
+        run,
+        office,
+        asked=asked,
+        fresh=fresh,
+        past=past,
+        champion=alone.champion if alone else office.champion(name),
+        decided_by="backfill" if alone else ("schedule" if deployment.id else "command"),
+        rehearsal=alone is not None,
+    )
+    run.as_of = found.as_of
+    run.inputs = inputs(run.spec.data, None, run.settings, as_of=found.as_of)
+    known = {"rows": fresh.rows, "newest": fresh.newest, "decisions": 0 if asked is not None else len(past)}
+    run.key = decision_key(run.spec, as_of=found.as_of, rehearsal=found.rehearsal, **known)
+    return found
+
+
+def repeated(night: Night) -> DecisionRecord | None:
+    """The decision that was made before for the very time that is asked for, by the same experiment."""
+    if night.asked is None:
+        return None
+    key = night.run.key
+    return next((each.record for each in reversed(night.past) if each.key == key), None)
+
+
+@contextlib.contextmanager
+def deciding(night: Night) -> Iterator[Recorder]:
+    """The run of a decision in MLflow: FINISHED once all that follows from it is done."""
+    run, tracker = night.run, night.office.tracker
+    tags = {**source_tags(), **prefect_tags(), "as_of": moment(night.as_of).isoformat()}
+    params = resolved(run.spec) | {"threads": run.threads, "versions": versions()}
+    role = "rehearsal" if night.rehearsal else RETRAINING
+    parent = tracker.open_parent(run.spec.name, run.key, tags, params, role=role)
+    recorder = Recorder(tracker, parent, [])
+    with closing(recorder, run):
+        yield recorder
+
+
+def person() -> str:
+    """Who asks, as the machine knows them."""
+    return os.environ.get("USER") or os.environ.get("LOGNAME") or "somebody"
+
+
+def next_run() -> datetime | None:
+    """When the schedule of this deployment begins the next run; None where there is none, or it cannot be asked."""
+    if not deployment.id:
+        return None
+    question = {
+        "flow_runs": {"deployment_id": {"any_": [deployment.id]}, "state": {"type": {"any_": ["SCHEDULED"]}}},
+        "sort": "EXPECTED_START_TIME_ASC",
+        "limit": 1,
+    }
+    found = call(f"{PREFECT_API_URL.value()}/flow_runs/filter", question)
+    return datetime.fromisoformat(found[0]["expected_start_time"]) if found else None
+
+
+def _for_retraining(spec: Experiment) -> Experiment:
+    """The experiment without what retraining does not use: the split of the comparison, candidates from a file."""
+    split = spec.split
+    share = getattr(split, "validation", None)
+    plain = RandomSplit(test=0.01, validation=share if isinstance(share, float) and share < 0.9 else 0.0)
+    evaluation = spec.evaluation
+    if evaluation.candidates not in NAMED:
+        evaluation = evaluation.model_copy(update={"candidates": "train"})
+    return spec.model_copy(update={"split": plain, "evaluation": evaluation, "models": spec.models[:1]})
+
+
+def _in_utc(time: datetime) -> datetime:
+    return time.astimezone(UTC) if time.tzinfo else time.replace(tzinfo=UTC)
+
+
+def _refuse_nothing(fresh: Freshness, asked: int | None) -> None:
+    if fresh.newest is not None:
+        return
+    if asked is not None and fresh.later:
+        message = f"no row is from {moment(asked):%Y-%m-%d %H:%M} UTC or before"
+        raise InputError("as_of", message, "ask for a later time")
+    raise InputError("data", "the source holds no rows", "retrain when there are some")

@@ -1,0 +1,143 @@
+"""What the tasks of one retraining share: the run, what was decided before, and who serves now."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+from recsys.champion.record import Contender, DecisionRecord, moment
+from recsys.data.newest import Freshness
+from recsys.experiment.spec import Experiment
+from recsys.models.base import ModelConfig
+from recsys.models.registry import model_class
+from recsys.settings import Settings
+from recsys.tracking.decisions import Decided, Decisions
+from recsys.tracking.registry import CHAMPION, Registry, Version
+from recsys.tracking.runs import Tracker
+from tasks.context import Run
+
+DecidedBy = Literal["schedule", "command", "backfill", "person"]
+
+
+class Office:
+    """MLflow as decisions need it: runs, registered versions, records. next_run: when retraining runs again."""
+
+    def __init__(self, settings: Settings, next_run: datetime | None = None) -> None:
+        self.settings, self.next_run = settings, next_run
+        self.tracker = Tracker(settings)
+        self.registry = Registry(settings)
+        self.decisions = Decisions(self.tracker, settings)
+
+    def champion(self, name: str) -> Contender | None:
+        """Who serves now."""
+        version = self.registry.alias(name, CHAMPION)
+        return None if version is None else contender_of(version)
+
+
+class Night:
+    """One retraining. Plain, so that Prefect looks for nothing in it.
+
+    asked: the time that was asked for, microseconds since 1970; None: that of the newest row. past: earlier decisions,
+    oldest first. fresh: what the source holds up to then. rehearsal: nothing is registered or promoted; the champion
+    is one that only the rehearsal knows.
+    """
+
+    def __init__(
+        self,
+        run: Run,
+        office: Office,
+        *,
+        asked: int | None,
+        fresh: Freshness,
+        past: Sequence[Decided],
+        champion: Contender | None,
+        decided_by: DecidedBy,
+        rehearsal: bool = False,
+    ) -> None:
+        self.run, self.office, self.asked, self.fresh = run, office, asked, fresh
+        self.past, self.champion, self.decided_by, self.rehearsal = past, champion, decided_by, rehearsal
+
+    @property
+    def spec(self) -> Experiment:
+        return self.run.spec
+
+    @property
+    def as_of(self) -> int:
+        """The logical time of this retraining."""
+        newest = self.fresh.newest
+        assert newest is not None
+        return newest if self.asked is None else self.asked
+
+    @property
+    def records(self) -> list[DecisionRecord]:
+        """Earlier decisions about data up to the same time or before."""
+        return [each.record for each in self.past if each.record.as_of <= moment(self.as_of)]
+
+    @property
+    def seen(self) -> DecisionRecord | None:
+        """The last decision that looked at the rows, and not only at their number."""
+        looked = (record for record in reversed(self.records) if record.rows is not None)
+        return next((record for record in looked if record.verdict != "skipped"), None)
+
+    @property
+    def new_rows(self) -> int:
+        """Rows that came since the last decision, whatever their own time."""
+        return self.fresh.rows - (self.seen.rows or 0 if self.seen is not None else 0)
+
+    @property
+    def challenger(self) -> ModelConfig:
+        return self.spec.models[0]
+
+    def record(self, verdict: str, reasons: Sequence[str], **about: Any) -> DecisionRecord:
+        """A record of this night; about: its other fields."""
+        newest = self.fresh.newest
+        known: dict[str, Any] = {
+            "name": self.spec.name,
+            "time": datetime.now(UTC),
+            "as_of": moment(self.as_of),
+            "verdict": verdict,
+            "reasons": tuple(reasons),
+            "serving": None if self.champion is None else self.champion.version,
+            "champion": self.champion,
+            "newest": None if newest is None else moment(newest),
+            "rows": self.fresh.rows,
+            "new_rows": self.new_rows,
+            "mode": self.spec.retrain.mode,
+            "decided_by": self.decided_by,
+        }
+        return DecisionRecord.model_validate(known | about)
+
+
+def rehearsed(records: Sequence[DecisionRecord]) -> tuple[Contender | None, tuple[Decided, ...]]:
+    """The champion and the past that these nights would have left."""
+    champion = next((record.challenger for record in reversed(records) if record.verdict == "promoted"), None)
+    return champion, tuple(Decided(record, "", "", settled=True) for record in records)
+
+
+def version_tags(contender: Contender) -> dict[str, str]:
+    """What the registry keeps of a contender, so that it can be named and fitted again."""
+    settings = json.dumps(contender.settings, sort_keys=True)
+    about = {"label": contender.label, "settings": settings, "data": contender.data, "rows": contender.rows}
+    about["newest"] = None if contender.newest is None else contender.newest.isoformat()
+    return {name: str(value) for name, value in about.items() if value is not None}
+
+
+def contender_of(version: Version) -> Contender:
+    """The contender that a version was registered as."""
+    tags: Mapping[str, str] = version.tags
+    return Contender(
+        label=tags.get("label", f"version {version.number}"),
+        settings=json.loads(tags.get("settings", "{}")),
+        version=version.number,
+        data=tags.get("data"),
+        newest=datetime.fromisoformat(tags["newest"]) if "newest" in tags else None,
+        rows=int(tags["rows"]) if "rows" in tags else None,
+    )
+
+
+def model_of(settings: Mapping[str, Any], label: str) -> ModelConfig:
+    """A model by its recorded settings, under another label. Raises InputError where it is not installed any more."""
+    config = model_class(settings["name"]).Config.model_validate(dict(settings))
+    return config.model_copy(update={"label": label})

@@ -1,0 +1,15 @@
+"""The champion's lists, published."""
+
+from __future__ import annotations
+
+from recsys.serving.bundle import open_bundle
+from recsys.serving.publish import publish
+from recsys.settings import Settings
+from recsys.tracking.champion import Champion
+
+
+def publish_champion(name: str, to: str, settings: Settings) -> str:
+    """Write the lists of the champion to where readers take them from; what was done, in words."""
+    version, folder = Champion(name, settings)()
+    done = publish(open_bundle(folder), version, to, settings)
+    return f"version {version}: {done.rows:,} rows for {done.users:,} users in {done.where}"
