@@ -13,6 +13,7 @@ from prefect.runtime import deployment
 from prefect.settings import PREFECT_API_URL
 
 from flows.flow_runs import call
+from flows.logs import LogReporter
 from flows.session import closing, options, prefect_tags, resolved, supervised
 from recsys.champion.record import Contender, DecisionRecord, microseconds_of, moment
 from recsys.data.load import inputs
@@ -55,7 +56,7 @@ def night(spec: Experiment, as_of: datetime | None) -> Iterator[Night]:
     """
     settings = Settings()
     ensure_database(settings)
-    run = Run(_for_retraining(spec), settings, "", {}, options.get().reporter, fresh=False)
+    run = Run(_for_retraining(spec), settings, "", {}, options.get().reporter or LogReporter(), fresh=False)
     with supervised(run, f"retrain-{spec.name}", BUSY):
         office = Office(settings, next_run())
         asked = None if as_of is None else microseconds_of(_in_utc(as_of))

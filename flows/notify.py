@@ -5,16 +5,9 @@ from __future__ import annotations
 from prefect.logging import get_run_logger
 
 from flows.local import local_flow
+from flows.logs import LogReporter
 from recsys.settings import Settings
-from tasks.context import Reporter
 from tasks.notice import notify as tell
-
-
-class LogReporter(Reporter):
-    """Tells the log of the flow run."""
-
-    def warn(self, text: str) -> None:
-        get_run_logger().warning(text)
 
 
 @local_flow(name="notify", description="Tell of trouble: RECSYS_NOTIFY_FILE, RECSYS_NOTIFY_URL")

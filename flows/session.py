@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterator
 from contextvars import ContextVar
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from prefect.runtime import deployment, flow_run
 from prefect.settings import PREFECT_API_URL
 
 from flows.flow_runs import mark_killed, remembered
+from flows.logs import LogReporter
 from flows.watch import cancellation, end_in_time
 from recsys.data.dataset import Dataset
 from recsys.data.load import inputs
@@ -25,7 +26,7 @@ from recsys.settings import Settings
 from recsys.store import Ref, digest
 from recsys.tracking.database import ensure_database
 from recsys.tracking.finished import finished_comparison
-from recsys.tracking.runs import DataInput, Tracker
+from recsys.tracking.runs import COMPARISON, DataInput, Tracker
 from recsys.tracking.source import source_tags
 from tasks.context import Reporter, Run, width
 from tasks.recorder import Recorder
@@ -35,12 +36,13 @@ from tasks.recorder import Recorder
 class Options:
     """What the caller of a run decides and an experiment does not.
 
-    overtime: ends the process where a stopped run does not end by itself; None where the process is not ours to end.
+    reporter: whom to tell; None: the log of the flow run. overtime: ends the process where a stopped run does not end
+    by itself; None where the process is not ours to end.
     """
 
     out: Path | None = None
     fresh: bool = False
-    reporter: Reporter = field(default_factory=Reporter)
+    reporter: Reporter | None = None
     overtime: Callable[[BaseException], None] | None = None
 
 
@@ -57,7 +59,7 @@ def session(spec: Experiment) -> Iterator[Run]:
     settings, chosen = Settings(), options.get()
     found = inputs(spec.data, spec.predefined, settings)
     key = run_key(spec, found, width(spec)[1])
-    run = Run(spec, settings, key, found, chosen.reporter, chosen.fresh)
+    run = Run(spec, settings, key, found, chosen.reporter or LogReporter(), chosen.fresh)
     with supervised(run, key, "another process works on this very comparison; its work is used when it is done"):
         run.finished = None if chosen.fresh else finished_comparison(spec, key, settings, chosen.out)
         if run.finished is not None:
@@ -101,7 +103,7 @@ def _alone(run: Run, name: str, waiting: str) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def recording(run: Run, dataset: Ref, split: Ref) -> Iterator[Recorder]:
+def recording(run: Run, dataset: Ref, split: Ref, role: str = COMPARISON) -> Iterator[Recorder]:
     """The parent run in MLflow: FINISHED at the end, FAILED after an error, KILLED where the run was stopped."""
     settings = run.settings
     ensure_database(settings)
@@ -109,7 +111,7 @@ def recording(run: Run, dataset: Ref, split: Ref) -> Iterator[Recorder]:
     tags = {**source_tags(), **prefect_tags()}
     tags |= {"data.digest": dataset.digest, "split.digest": split.digest, "spec.digest": digest(resolved(run.spec))}
     params = resolved(run.spec) | {"threads": run.threads, "versions": versions()}
-    parent = tracker.open_parent(run.spec.name, run.key, tags, params, run.fresh)
+    parent = tracker.open_parent(run.spec.name, run.key, tags, params, run.fresh, role)
     recorder = Recorder(tracker, parent, data_inputs(run.spec, run.spec.split.kind, dataset, split))
     tracker.log_inputs(parent.run_id, recorder.inputs)
     with closing(recorder, run):

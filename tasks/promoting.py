@@ -76,4 +76,5 @@ def require_known(office: Office, name: str) -> None:
     """Raises InputError where no experiment of this name has a registered model or a decision."""
     names = office.registry.names()
     if name not in names and not office.decisions.all(name):
-        raise InputError(name, "no model of this name is registered", did_you_mean(name, names))
+        remedy = did_you_mean(name, names) if names else "make a champion: recsys retrain SPEC"
+        raise InputError(name, "no model of this name is registered", remedy)
