@@ -10,10 +10,12 @@ from recsys.config import FloatArray
 # Beyond the most that any user, or any item among new users, had in an earlier period: by so many times.
 IMPOSSIBLE = 3
 HAMMERED = 3
+# Standard errors of a share that chance may add to what is usual, where few rows came.
+CHANCE = 2.0
 
 
 def anomalies(periods: Periods) -> dict[str, FloatArray]:
-    """Rows of each new period that look made, (n_new,) by reason; a row may have several.
+    """Rows of each new period that look made, (n_new,) by reason; a row may have several. Needs earlier periods.
 
     out of range: a value below or above all before. repeated: the user had the item before, beyond the share of
     such rows that is usual. one user: of a user with three times as many rows as anybody had in an earlier period.
@@ -31,17 +33,15 @@ def anomalies(periods: Periods) -> dict[str, FloatArray]:
 
 
 def _beyond(counts: FloatArray, rows: FloatArray, periods: Periods, times: float) -> FloatArray:
-    """What exceeds so many times the share that nine in ten earlier periods stay within."""
-    shares = (counts / rows)[periods.n_new :]
-    usual = float(np.quantile(shares, 0.9)) if len(shares) else 0.0
-    return np.maximum(counts - times * usual * rows, 0)
+    """What exceeds so many times the share that nine in ten earlier periods stay within, and chance."""
+    usual = float(np.quantile((counts / rows)[periods.n_new :], 0.9))
+    chance = CHANCE * np.sqrt(usual * (1 - usual) * rows)
+    return np.maximum(counts - times * usual * rows - chance, 0)
 
 
 def _impossible(periods: Periods) -> FloatArray:
     groups = periods.by_user
-    most = groups.largest(len(periods))[periods.n_new :].max(initial=0)
-    if not most:
-        return np.zeros(len(periods))
+    most = groups.largest(len(periods))[periods.n_new :].max()
     return periods.total((groups.size > IMPOSSIBLE * most)[groups.group])
 
 

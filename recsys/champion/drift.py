@@ -23,7 +23,9 @@ FEWEST_ROWS = 50
 FEWEST_PERIODS = 8
 # A spread known from m periods only is widened by 1 + this / m.
 UNSURE = 4.0
-RATE_FLOOR = 0.5
+# The least that counts as usual for the number of rows, as log2: where the earlier periods are as steady as that, four
+# times the usual number is 5 units away, and 1.3 times is 1.
+RATE_FLOOR = 0.4
 # The 90th percentile of the distance from the centre, in standard deviations of a normal distribution.
 NINETIETH = 1.645
 

@@ -47,7 +47,7 @@ def decide(kind: Kind, pairing: Pairing, guards: Sequence[Guard], retrain: Retra
     """
     fallen = tuple(guard.text for guard in guards if guard.fell)
     if not pairing.enough:
-        few = f"{_users(pairing.users)} with a test row in the window and rows before it: {FEWEST_USERS} are needed"
+        few = f"{_users(pairing.users)} of the window can be compared, {FEWEST_USERS} are needed"
         return Decision(verdict="waiting", kind=kind, passed=False, reasons=(few, *fallen))
     gain = pairing.gain
     least = least_gain(kind, pairing.champion.value, retrain)

@@ -64,7 +64,9 @@ class Group:
     def lost(self) -> float:
         """What the challenger lost, as a share of the champion's mean; negative for a gain."""
         loss = self.old - self.new if self.higher_is_better else self.new - self.old
-        return loss / abs(self.old) if self.old else 0.0
+        if not self.old:
+            return math.inf if loss > 0 else 0.0
+        return loss / abs(self.old)
 
     @property
     def gain(self) -> FloatArray:
@@ -148,19 +150,18 @@ def age_guard(newest: int, now: int, limits: Guards) -> Guard:
     )
 
 
-def falls(groups: Sequence[Group], together: int | None = None) -> list[bool]:
+def falls(groups: Sequence[Group]) -> list[bool]:
     """Whether the mean of each group lost more than its limit and more than chance explains.
 
-    together: how many statements the 95 % are shared by (Bonferroni); None: the groups that are judged at all.
+    The 95 % are shared among all groups that are judged, those that gained too (Bonferroni).
     """
     judged = [group.judged for group in groups]
-    together = max(1, together or sum(judged))
     worse = [place for place, group in enumerate(groups) if judged[place] and group.lost > group.limit]  # type: ignore[operator]
     found = [False] * len(groups)
     if worse:
         gains = np.stack([groups[place].gain for place in worse], axis=1)
         weights = np.stack([groups[place].weights for place in worse], axis=1)
-        upper = bootstrap(gains, weights=weights, level=1 - (1 - LEVEL) / together).intervals()[:, 2]
+        upper = bootstrap(gains, weights=weights, level=1 - (1 - LEVEL) / sum(judged)).intervals()[:, 2]
         for place, bound in zip(worse, upper, strict=True):
             found[place] = bool(bound < 0)
     return found
@@ -202,7 +203,9 @@ def _groups(challenger: Side, champion: Side, limits: Guards) -> Iterator[Group]
 
 def _mean_guard(group: Group, fell: bool) -> Guard:
     said = f"{group.name}: {group.column} {group.new:.4f} after {group.old:.4f} over {group.users:,} users"
-    if group.users < FEWEST_USERS:
+    if not group.users:
+        said = f"{group.name}: nobody has a value"
+    elif group.users < FEWEST_USERS:
         said += ", too few to judge"
     elif fell:
         said += f", a fall of {group.lost:.0%}, beyond chance and the {group.limit:.0%} that are allowed"

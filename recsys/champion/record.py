@@ -19,6 +19,7 @@ from recsys.comparison.bootstrap import Interval
 from recsys.config import Config
 from recsys.errors import InputError
 from recsys.experiment.retrain import Mode
+from recsys.experiment.trouble import explain
 from recsys.store import digest
 
 FORMAT: Final = 1
@@ -133,8 +134,10 @@ class DecisionRecord(Config):
                 message = f"describes format {document['format']}, and {FORMAT} is known"
                 raise InputError(place, message, "read it with the version that wrote it")
             return cls.model_validate(document)
-        except (ValueError, ValidationError) as error:
-            raise InputError(place, f"is not the record of a decision ({str(error).splitlines()[0]})") from error
+        except ValidationError as error:
+            raise explain(error, cls, place) from error
+        except ValueError as error:
+            raise InputError(place, f"is no JSON ({error})", "a record is the text that the decision wrote") from error
 
 
 def moment(microseconds: int) -> datetime:
@@ -168,18 +171,22 @@ def numbers(pairing: Pairing) -> dict[str, Any]:
 def accepted_until(records: Iterable[DecisionRecord]) -> int | None:
     """Time of the newest row that a decision has looked at and found good, in microseconds; None without any.
 
-    Rows that drift or looking made has caught stay new, night after night, until they are mended or a person promotes
-    by hand: a rejected night must not slip in with the next good one.
+    Rows that drift or looking made has caught stay new, night after night, until they are mended, one run with wider
+    limits finds them good, or a person promotes what was trained on them: a rejected night must not slip in with the
+    next good one. So do rows that nobody judged, since they or the users of the window were too few: what comes in by
+    handfuls is judged all the same.
     """
-    found = None
-    for record in records:
-        if record.newest is None or record.verdict in ("skipped", "rolled back"):
-            continue
-        caught = any(guard.name in OF_THE_DATA for guard in record.fallen)
-        if not caught or record.verdict == "promoted":
-            newest = microseconds_of(record.newest)
-            found = newest if found is None else max(found, newest)
-    return found
+    good = [record for record in records if record.newest is not None and _found_good(record)]
+    return max((microseconds_of(record.newest) for record in good if record.newest is not None), default=None)
+
+
+def _found_good(record: DecisionRecord) -> bool:
+    if record.verdict in ("skipped", "rolled back"):
+        return False
+    if record.verdict == "promoted" and record.decided_by == "person":
+        return True
+    judged = record.drift is not None and record.drift.note is None
+    return judged and not any(guard.name in OF_THE_DATA for guard in record.fallen)
 
 
 def usual_step(records: Iterable[DecisionRecord], otherwise: int = DAY) -> int:
