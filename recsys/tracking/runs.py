@@ -7,7 +7,7 @@ import os
 import socket
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import wraps
 from pathlib import Path
 from typing import Any, TypeVar, cast
@@ -31,16 +31,20 @@ from recsys.processes import is_alive, started
 from recsys.settings import Settings
 
 MAX_PARAM = 500
-COMPARISON, RETRAINING = "comparison", "retraining"
+RUNNING = "attributes.status = 'RUNNING'"
+COMPARISON, RETRAINING, TUNING = "comparison", "retraining", "tuning"
+CANDIDATE, TRIAL = "candidate", "trial"
 
 
 @dataclass(frozen=True)
 class ParentRun:
-    """The run of a comparison. children: ids of the finished ones by (label, seed, fold)."""
+    """The run of a comparison. children: ids of the finished ones by (label, seed, fold). trials: of tuning, by
+    (label, number)."""
 
     run_id: str
     experiment_id: str
     children: dict[tuple[str, int, int], str]
+    trials: dict[tuple[str, int], str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -127,7 +131,7 @@ class Tracker:
             self.client.update_run(found.info.run_id, status="RUNNING")
             self.client.log_batch(found.info.run_id, tags=[RunTag(key, value) for key, value in own.items()])
         run_id = found.info.run_id
-        return ParentRun(run_id, experiment_id, self._finished_children(experiment_id, run_id))
+        return ParentRun(run_id, experiment_id, *self._finished_children(experiment_id, run_id))
 
     @_explained
     def open_child(self, parent: ParentRun, label: str, seed: int, fold: int, settings: Mapping[str, Any]) -> str:
@@ -135,7 +139,7 @@ class Tracker:
         name = f"{label}-s{seed}" + (f"-f{fold}" if fold else "")
         tags = {
             "mlflow.parentRunId": parent.run_id,
-            "role": "candidate",
+            "role": CANDIDATE,
             "label": label,
             "seed": str(seed),
             "fold": str(fold),
@@ -143,6 +147,32 @@ class Tracker:
         run = self.client.create_run(parent.experiment_id, run_name=name, tags=tags)
         self._log_params(run.info.run_id, {"model": settings["name"], "seed": seed, "fold": fold} | dict(settings))
         return str(run.info.run_id)
+
+    @_explained
+    def log_trial(
+        self,
+        parent: ParentRun,
+        label: str,
+        number: int,
+        state: str,
+        settings: Mapping[str, Any],
+        metrics: Mapping[str, float],
+    ) -> str:
+        """A trial of tuning as a child run, finished at once; its id. One that failed has the status FAILED."""
+        tags = {
+            "mlflow.parentRunId": parent.run_id,
+            "role": TRIAL,
+            "label": label,
+            "trial": str(number),
+            "state": state,
+        }
+        run_id = str(
+            self.client.create_run(parent.experiment_id, run_name=f"{label}-trial-{number}", tags=tags).info.run_id
+        )
+        self._log_params(run_id, settings)
+        self.log_metrics(run_id, metrics)
+        self.close(run_id, "FAILED" if state == "failed" else "FINISHED")
+        return run_id
 
     @_explained
     def log_inputs(self, run_id: str, inputs: Iterable[DataInput]) -> None:
@@ -229,16 +259,21 @@ class Tracker:
         )
         return found[0] if found else None
 
-    def _finished_children(self, experiment_id: str, parent_id: str) -> dict[tuple[str, int, int], str]:
+    def _finished_children(
+        self, experiment_id: str, parent_id: str
+    ) -> tuple[dict[tuple[str, int, int], str], dict[tuple[str, int], str]]:
+        """The finished candidates and trials below a run; the others are deleted."""
         finished: dict[tuple[str, int, int], str] = {}
+        trials: dict[tuple[str, int], str] = {}
         for run in self._children(experiment_id, parent_id):
-            tags = run.data.tags
-            key = (tags["label"], int(tags["seed"]), int(tags["fold"]))
-            if run.info.status == "FINISHED" and key not in finished:
-                finished[key] = str(run.info.run_id)
+            tags, run_id, done = run.data.tags, str(run.info.run_id), run.info.status == "FINISHED"
+            if tags["role"] == TRIAL and done and (tags["label"], int(tags["trial"])) not in trials:
+                trials[tags["label"], int(tags["trial"])] = run_id
+            elif tags["role"] == CANDIDATE and done and _key_of(tags) not in finished:
+                finished[_key_of(tags)] = run_id
             else:
-                self.delete(run.info.run_id)
-        return finished
+                self.delete(run_id)
+        return finished, trials
 
     def _children(self, experiment_id: str, parent_id: str) -> list[Run]:
         question = f"tags.`mlflow.parentRunId` = '{parent_id}'"
@@ -253,7 +288,9 @@ class Tracker:
 
     def _mark_dead(self, experiment_id: str) -> None:
         """Close as KILLED the runs whose process was killed, and what is open below them."""
-        running = self.client.search_runs([experiment_id], "attributes.status = 'RUNNING' and tags.role != 'candidate'")
+        running = self.client.search_runs(
+            [experiment_id], f"{RUNNING} and tags.role != '{CANDIDATE}' and tags.role != '{TRIAL}'"
+        )
         for parent in running:
             if not _process_lives(parent.data.tags.get("process", "")):
                 for run in [*self._children(experiment_id, parent.info.run_id), parent]:
@@ -278,6 +315,10 @@ def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
             value = {str(i): entry for i, entry in enumerate(value)}
         flat |= flatten(value, f"{prefix}{key}.") if isinstance(value, Mapping) else {f"{prefix}{key}": value}
     return flat
+
+
+def _key_of(tags: Mapping[str, str]) -> tuple[str, int, int]:
+    return tags["label"], int(tags["seed"]), int(tags["fold"])
 
 
 def _short(value: Any) -> str:
