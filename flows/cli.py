@@ -61,6 +61,30 @@ def compare(
 
 
 @app.command()
+def tune(
+    spec: Spec,
+    trials: Annotated[
+        int | None, typer.Option("--trials", metavar="N", min=1, help="Settings tried of each model; default: 20.")
+    ] = None,
+    seconds: Annotated[
+        float | None, typer.Option("--seconds", metavar="S", min=1, help="Of work for each model; default: 600.")
+    ] = None,
+    set_: Set = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="FILE", help="The tuned spec; default: <spec>-tuned.yaml here.")
+    ] = None,
+    quiet: Quiet = False,
+    as_json: Json = False,
+) -> None:
+    """Search the settings of every model on the validation part, each with the same budget."""
+    speech = Speech(quiet, as_json)
+    with command(speech):
+        from flows.commands.tune import run
+
+        run(spec, set_ or [], trials, seconds, out, speech)
+
+
+@app.command()
 def recommend(
     spec: Spec,
     user: Annotated[list[str] | None, typer.Option("--user", metavar="U", help="A user; may be repeated.")] = None,
@@ -327,6 +351,27 @@ def serve(
         from recsys.serving.allow import AllowList
 
         run(name, host, port, AllowList.parse(allow, max_age, age_column), speech)
+
+
+@app.command()
+def backtest(
+    spec: Spec,
+    every: Annotated[
+        str | None,
+        typer.Option("--every", metavar="TIME", help="Of a period, such as 7d; default: by the data."),
+    ] = None,
+    periods: Annotated[int | None, typer.Option("--periods", min=2, help="How many, the newest; default: 8.")] = None,
+    set_: Set = None,
+    out: Annotated[Path | None, typer.Option("--out", metavar="DIR", help="Where results go.")] = None,
+    quiet: Quiet = False,
+    as_json: Json = False,
+) -> None:
+    """How fast models age, and what retraining each day, week or month would have given."""
+    speech = Speech(quiet, as_json)
+    with command(speech):
+        from flows.commands.backtest import run
+
+        run(spec, set_ or [], every, periods, out, speech)
 
 
 def main() -> None:

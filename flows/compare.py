@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
-from prefect.futures import PrefectFuture, as_completed
-
+from flows.finishing import as_they_finish
 from flows.local import local_flow
 from flows.session import options, recording, session
+from flows.tune import tune_models
 from recsys.comparison.assemble import CellResult
 from recsys.comparison.result import Comparison
-from recsys.errors import ExpectedError, RunError
-from recsys.experiment.launch import Stopped
+from recsys.errors import RunError
 from recsys.experiment.spec import Experiment
-from recsys.store import Ref
-from tasks.context import Cell, Run
-from tasks.recorder import Recorder
+from tasks.context import Cell
 from tasks.results import publish_report, rank_models
 from tasks.stages import check_leaks, evaluate, fit_and_recommend, folds_of, load_data, split_data
 
@@ -32,7 +27,7 @@ class ModelsFailedError(RunError):
 
 @local_flow(name="compare", description="Train models on one split and compare them")
 def compare(spec: Experiment, overrides: list[str] | None = None) -> Comparison:
-    """Load, split, fit every model, evaluate, rank, report.
+    """Load, split, tune where the spec says so, fit every model, evaluate, rank, report.
 
     spec: the experiment. overrides: `a.b=value` settings applied to it. Raises InputError where the input is wrong,
     ModelsFailedError where a model failed and the rest is done.
@@ -44,13 +39,15 @@ def compare(spec: Experiment, overrides: list[str] | None = None) -> Comparison:
         split = split_data.submit(data, run).result()
         warnings = check_leaks(data, split, run)
         with recording(run, data, split) as recorder:
+            failures: dict[str, str] = {}
+            tuned = tune_models(data, split, failures, recorder, run)
             cells = [
-                Cell(model=model, seed=seed, fold=fold.number)
+                Cell(model=tuned[model.row].apply(model) if tuned else model, seed=seed, fold=fold.number)
                 for fold in folds_of(split)
                 for model, seed in run.spec.candidates()
+                if model.row not in failures
             ]
             fits = {fit_and_recommend.submit(cell, data, split, recorder, run): cell for cell in cells}
-            failures: dict[str, str] = {}
             lists, scores = {}, {}
             for cell, lists[cell] in as_they_finish(fits, failures, recorder, run):
                 scores[evaluate.submit(cell, lists[cell], data, split, recorder, run)] = cell
@@ -59,37 +56,8 @@ def compare(spec: Experiment, overrides: list[str] | None = None) -> Comparison:
                 for cell, score in as_they_finish(scores, failures, recorder, run)
             ]
             done.sort(key=lambda result: [(cell.label, cell.seed, cell.fold) for cell in cells].index(result.key))
-            board = rank_models(done, failures, data, split, warnings, recorder, run)
+            board = rank_models(done, failures, data, split, warnings, recorder, run, tuned)
             comparison = publish_report(board, data, options.get().out, recorder, run)
             if failures:
                 raise ModelsFailedError(comparison, failures)
             return comparison
-
-
-def as_they_finish(
-    futures: dict[PrefectFuture, Cell], failures: dict[str, str], recorder: Recorder, run: Run
-) -> Iterator[tuple[Cell, Ref]]:
-    """Cells and results in the order they come. A cell that failed is noted in `failures` and in its run.
-
-    Raises the last failure where nothing is left to compare.
-    """
-    last: Exception | None = None
-    succeeded = False
-    for future in as_completed(list(futures)):
-        cell = futures[future]
-        try:
-            result = future.result()
-        except Exception as error:
-            if run.stop or isinstance(error, Stopped):
-                raise Stopped from error
-            last = error
-            failures[cell.label] = (
-                str(error) if isinstance(error, ExpectedError) else f"{type(error).__name__}: {error}"
-            )
-            recorder.fail(cell, failures[cell.label])
-            run.reporter.end(cell, failures[cell.label], failed=True)
-        else:
-            succeeded = True
-            yield cell, result
-    if last is not None and not succeeded:
-        raise last

@@ -66,7 +66,7 @@ class TerminalReporter(Reporter):
     def step(self, cell: Cell, step: Mapping[str, Any]) -> None:
         """Move the bar; without a terminal, a line now and then."""
         done, total = step["epoch"], step["epochs"]
-        text = f"{step['phase']} epoch {done} of {total}"
+        text = f"{step['phase']} {step.get('unit', 'epoch')} {done} of {total}"
         now = time.monotonic()
         with self._lock:
             began = self._began.get(cell.name, now)

@@ -22,6 +22,10 @@ FILE = "prefect.yaml"
 HEADER = "# Made from conf/ by `recsys deploy --write`; a test holds the two together.\n"
 
 NIGHTLY = {"cron": "0 3 * * *", "timezone": "Europe/Berlin"}
+# On the first day of a month, hours after the nightly retraining began.
+MONTHLY = {"cron": "0 6 1 * *", "timezone": "Europe/Berlin"}
+# On Sundays, hours after the nightly retraining began.
+WEEKLY = {"cron": "0 5 * * 0", "timezone": "Europe/Berlin"}
 # Longer than any retraining should take, and than any night should go without one, in seconds.
 ZOMBIE = 4 * 3600
 SILENCE = 36 * 3600
@@ -32,7 +36,7 @@ def prefect_yaml(root: Path = ROOT) -> str:
     """The text of prefect.yaml.
 
     `compare/<stem>` for every spec in conf/; `retrain/<stem>` for those with a section `retrain`, with
-    `publish/after-promotion` and `notify/trouble` beside them.
+    `tune/monthly`, `backtest/weekly`, `publish/after-promotion` and `notify/trouble` beside them.
     """
     paths = sorted((root / "conf").glob("*.yaml"))
     retrained = [path for path in paths if "retrain" in read_document(path)]
@@ -83,6 +87,26 @@ def _retraining(path: Path) -> list[dict[str, Any]]:
         "work_pool": {"name": POOL},
         "concurrency_limit": {"limit": 1, "collision_strategy": "ENQUEUE"},
     }
+    tune = {
+        "name": "monthly",
+        "entrypoint": "flows.tune.tune",
+        "description": f"The settings of {name} searched anew; the tuned spec is in the run's artifacts in MLflow.",
+        "tags": ["tune"],
+        "parameters": {"spec": read_document(path), "overrides": []},
+        "schedules": [dict(MONTHLY)],
+        "work_pool": {"name": POOL},
+        "concurrency_limit": {"limit": 1, "collision_strategy": "ENQUEUE"},
+    }
+    backtest = {
+        "name": "weekly",
+        "entrypoint": "flows.backtest.backtest",
+        "description": f"How fast the models of {name} age, and how often to retrain them.",
+        "tags": ["backtest"],
+        "parameters": {"spec": read_document(path), "overrides": [], "every": None, "periods": None},
+        "schedules": [dict(WEEKLY)],
+        "work_pool": {"name": POOL},
+        "concurrency_limit": {"limit": 1, "collision_strategy": "ENQUEUE"},
+    }
     publish = {
         "name": "after-promotion",
         "entrypoint": "flows.publish.publish",
@@ -125,7 +149,7 @@ def _retraining(path: Path) -> list[dict[str, Any]]:
             },
         ],
     }
-    return [retrain, publish, notify]
+    return [retrain, tune, backtest, publish, notify]
 
 
 def _first_comment(path: Path) -> str | None:

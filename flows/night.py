@@ -7,18 +7,18 @@ import os
 from collections.abc import Iterator
 from contextvars import ContextVar
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 
 from prefect.runtime import deployment
 from prefect.settings import PREFECT_API_URL
 
 from flows.flow_runs import call
+from flows.freshness import rows_until
 from flows.logs import LogReporter
 from flows.session import closing, options, prefect_tags, resolved, supervised
-from recsys.champion.record import Contender, DecisionRecord, microseconds_of, moment
+from recsys.champion.record import Contender, DecisionRecord, moment
 from recsys.data.load import inputs
-from recsys.data.newest import Freshness, newest
-from recsys.errors import ExpectedError, InputError
+from recsys.errors import ExpectedError
 from recsys.experiment.candidates import NAMED
 from recsys.experiment.keys import decision_key, versions
 from recsys.experiment.spec import Experiment
@@ -59,18 +59,16 @@ def night(spec: Experiment, as_of: datetime | None) -> Iterator[Night]:
     run = Run(_for_retraining(spec), settings, "", {}, options.get().reporter or LogReporter(), fresh=False)
     with supervised(run, f"retrain-{spec.name}", BUSY):
         office = Office(settings, next_run())
-        asked = None if as_of is None else microseconds_of(_in_utc(as_of))
         try:
-            yield _night(run, office, asked)
+            yield _night(run, office, as_of)
         except ExpectedError as error:
             notify(settings, f"retraining of {spec.name} failed: {error}", None, run.reporter)
             raise
 
 
-def _night(run: Run, office: Office, asked: int | None) -> Night:
+def _night(run: Run, office: Office, as_of: datetime | None) -> Night:
     name, alone = run.spec.name, rehearsal.get()
-    fresh = newest(run.spec.data, run.settings, asked)
-    _refuse_nothing(fresh, asked)
+    fresh, asked = rows_until(run.spec.data, run.settings, as_of)
     past = list(alone.past) if alone else office.decisions.all(name)
     if alone is None:
         past = settle_unfinished(office, name, past, run.reporter)
@@ -103,7 +101,7 @@ def repeated(night: Night) -> DecisionRecord | None:
 def deciding(night: Night) -> Iterator[Recorder]:
     """The run of a decision in MLflow: FINISHED once all that follows from it is done."""
     run, tracker = night.run, night.office.tracker
-    tags = {**source_tags(), **prefect_tags(), "as_of": moment(night.as_of).isoformat()}
+    tags = {**source_tags(), **prefect_tags(), "as_of": moment(night.as_of).isoformat(), "spec.digest": night.asks}
     params = resolved(run.spec) | {"threads": run.threads, "versions": versions()}
     role = "rehearsal" if night.rehearsal else RETRAINING
     parent = tracker.open_parent(run.spec.name, run.key, tags, params, role=role)
@@ -139,16 +137,3 @@ def _for_retraining(spec: Experiment) -> Experiment:
     if evaluation.candidates not in NAMED:
         evaluation = evaluation.model_copy(update={"candidates": "train"})
     return spec.model_copy(update={"split": plain, "evaluation": evaluation, "models": spec.models[:1]})
-
-
-def _in_utc(time: datetime) -> datetime:
-    return time.astimezone(UTC) if time.tzinfo else time.replace(tzinfo=UTC)
-
-
-def _refuse_nothing(fresh: Freshness, asked: int | None) -> None:
-    if fresh.newest is not None:
-        return
-    if asked is not None and fresh.later:
-        message = f"no row is from {moment(asked):%Y-%m-%d %H:%M} UTC or before"
-        raise InputError("as_of", message, "ask for a later time")
-    raise InputError("data", "the source holds no rows", "retrain when there are some")

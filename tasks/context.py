@@ -64,6 +64,7 @@ def width(spec: Experiment) -> tuple[int, int]:
     available = cores()
     wanted = available if spec.runner.workers == "auto" else min(spec.runner.workers, available)
     cells = sum(1 for _ in spec.candidates()) * getattr(spec.split, "folds", 1)
+    cells = max(cells, spec.tuning.trials if spec.tuning else 0)
     workers = max(1, min(wanted, cells))
     return workers, max(1, available // workers)
 

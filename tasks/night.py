@@ -13,6 +13,7 @@ from recsys.experiment.spec import Experiment
 from recsys.models.base import ModelConfig
 from recsys.models.registry import model_class
 from recsys.settings import Settings
+from recsys.store import digest
 from recsys.tracking.decisions import Decided, Decisions
 from recsys.tracking.registry import CHAMPION, Registry, Version
 from recsys.tracking.runs import Tracker
@@ -78,8 +79,24 @@ class Night:
     @property
     def seen(self) -> DecisionRecord | None:
         """The last decision that looked at the rows, and not only at their number."""
-        looked = (record for record in reversed(self.records) if record.rows is not None)
-        return next((record for record in looked if record.verdict != "skipped"), None)
+        return None if self._seen is None else self._seen.record
+
+    @property
+    def asks_anew(self) -> bool:
+        """Whether another experiment asked for that decision: another model, other limits, another mode."""
+        return self._seen is not None and self._seen.asked not in ("", self.asks)
+
+    @property
+    def asks(self) -> str:
+        """Digest of all in the experiment that a decision goes by."""
+        left_out: Any = {"runner": True, "retrain": {"min_new_rows"}}
+        return digest(self.spec.model_dump(mode="json", exclude=left_out))
+
+    @property
+    def _seen(self) -> Decided | None:
+        until = moment(self.as_of)
+        looked = (each for each in reversed(self.past) if each.record.as_of <= until and each.record.rows is not None)
+        return next((each for each in looked if each.record.verdict != "skipped"), None)
 
     @property
     def new_rows(self) -> int:

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
 
+from filelock import FileLock, Timeout
+
 from recsys.champion.record import DecisionRecord
-from recsys.errors import InputError, did_you_mean
+from recsys.errors import InputError, RunError, did_you_mean
 from recsys.serving.bundle import open_bundle
+from recsys.tracking.decisions import Decided
 from recsys.tracking.pyfunc import bundle_of
 from recsys.tracking.registry import CHALLENGER, CHAMPION, PREVIOUS
 from recsys.tracking.runs import RETRAINING
 from tasks.context import Reporter
 from tasks.night import Office, contender_of
-from tasks.settling import settle, settle_unfinished, write_down
+from tasks.settling import settle, settle_alias, settle_unfinished, write_down
 
 
 def by_hand(
@@ -22,11 +27,58 @@ def by_hand(
 ) -> DecisionRecord:
     """Make a version champion because a person says so; None: the challenger is refused, and nothing changes.
 
-    verdict: "promoted" or "rolled back". The version is opened before, so that nothing broken can serve. Raises
-    InputError where there is no such version, it is champion already, or it cannot be opened.
+    verdict: "promoted" or "rolled back". The version is opened before, so that nothing broken can serve. Of two people
+    at once one waits for the other. Raises InputError where there is no such version, it is champion already, or it
+    cannot be opened.
     """
+    with one_person(office, name, reporter):
+        past = office.decisions.all(name)
+        if version is None:
+            past = settle_unfinished(office, name, past, reporter)
+        unfinished = [each for each in past[-1:] if not each.settled]
+        # Only its alias, so that going back never waits for lists: those of this decision take their place.
+        for each in unfinished:
+            settle_alias(office, each.run_id, each.record, reporter)
+        try:
+            record = _decided(office, name, version, who, reason, verdict, past)
+        except InputError:
+            settle_unfinished(office, name, past, reporter)
+            raise
+        run = office.tracker.open_parent(name, uuid4().hex, {"decided_by": "person"}, {}, role=RETRAINING)
+        try:
+            write_down(office, run.run_id, record)
+            record = settle(office, run.run_id, record, reporter)
+        except BaseException:
+            with contextlib.suppress(RunError):  # the first trouble is the one to tell
+                office.tracker.close(run.run_id, "FAILED")
+            raise
+        for run_id in (run.run_id, *(each.run_id for each in unfinished)):
+            office.tracker.close(run_id, "FINISHED")
+    return record
+
+
+@contextlib.contextmanager
+def one_person(office: Office, name: str, reporter: Reporter) -> Iterator[None]:
+    """Nobody else on this home decides about the champion by hand inside."""
+    locks = office.settings.root / "locks"
+    locks.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(locks / f"by-hand-{name}.lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        reporter.stage("wait", f"somebody else decides about {name}; this goes on when that is done")
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _decided(
+    office: Office, name: str, version: int | None, who: str, reason: str, verdict: str, past: Sequence[Decided]
+) -> DecisionRecord:
+    """The record of what a person says."""
     champion = office.registry.alias(name, CHAMPION)
-    past = settle_unfinished(office, name, office.decisions.all(name), reporter)
     now = datetime.now(UTC)
     known: dict[str, Any] = {
         "name": name,
@@ -39,21 +91,15 @@ def by_hand(
         "person": who,
     }
     if version is None:
-        record = DecisionRecord.model_validate(known | {"verdict": "kept", "reasons": (f"refused: {reason}",)})
-    else:
-        chosen = office.registry.version(name, version)
-        if champion is not None and champion.number == version:
-            raise InputError(f"version {version} of {name}", "is champion already", "nothing to do")
-        open_bundle(bundle_of(office.registry.folder(chosen)))
-        about = {"verdict": verdict, "version": version, "serving": version, "challenger": contender_of(chosen)}
-        if verdict == "promoted":
-            about["newest"] = contender_of(chosen).newest
-        record = DecisionRecord.model_validate(known | about)
-    run = office.tracker.open_parent(name, uuid4().hex, {"decided_by": "person"}, {}, role=RETRAINING)
-    write_down(office, run.run_id, record)
-    record = settle(office, run.run_id, record, reporter)
-    office.tracker.close(run.run_id, "FINISHED")
-    return record
+        return DecisionRecord.model_validate(known | {"verdict": "kept", "reasons": (f"refused: {reason}",)})
+    chosen = office.registry.version(name, version)
+    if champion is not None and champion.number == version:
+        raise InputError(f"version {version} of {name}", "is champion already", "nothing to do")
+    open_bundle(bundle_of(office.registry.folder(chosen)))
+    about = {"verdict": verdict, "version": version, "serving": version, "challenger": contender_of(chosen)}
+    if verdict == "promoted":
+        about["newest"] = contender_of(chosen).newest
+    return DecisionRecord.model_validate(known | about)
 
 
 def waiting_version(office: Office, name: str) -> int:

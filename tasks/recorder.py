@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from recsys.experiment.launch import Stopped
+from recsys.experiment.trials import TrialRecord
 from recsys.metrics.registry import metric_key
 from recsys.store import Ref
 from recsys.tracking.runs import DataInput, ParentRun, Tracker
@@ -85,6 +86,23 @@ class Recorder:
         with self._lock:
             self._open.pop(_key(cell), None)
             self.parent.children[_key(cell)] = run_id
+
+    def trial(self, label: str, name: str, trial: TrialRecord, metric: str) -> None:
+        """Log a trial of tuning, once; name: of the model."""
+        key = (label, trial.number)
+        with self._lock:
+            if key in self.parent.trials:
+                return
+            if self._closed:
+                raise Stopped
+            metrics = {"cost.seconds": trial.seconds}
+            if trial.value is not None:
+                metrics[f"validation.{metric_key(metric)}"] = trial.value
+            if trial.epochs is not None:
+                metrics["validation.epochs"] = trial.epochs
+            settings = {"model": name, **trial.settings}
+            run_id = self.tracker.log_trial(self.parent, *key, trial.state, settings, metrics)
+            self.parent.trials[key] = run_id
 
     def finish_fit(self, cell: Cell, fit: Ref) -> str:
         """Log what a fit took, that nothing is evaluated on, and close its run; the run's id."""

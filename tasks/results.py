@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from types import MappingProxyType
 from typing import Any
 
 from pandas import DataFrame
@@ -16,6 +17,7 @@ from recsys.comparison.assemble import CellResult, assemble
 from recsys.comparison.leaderboard import OK
 from recsys.comparison.result import Comparison, default_out, deliver, read_leaderboard, rows_of
 from recsys.data.dataset import Dataset
+from recsys.experiment.trials import Tuned
 from recsys.metrics.registry import metric_key
 from recsys.report.page import write_report
 from recsys.store import Ref
@@ -33,12 +35,17 @@ def rank_models(
     warnings: Sequence[str],
     recorder: Recorder,
     run: Run,
+    tuned: Mapping[str, Tuned] = MappingProxyType({}),
 ) -> Ref:
-    """The leaderboard and everything beside it but the report."""
+    """The leaderboard and everything beside it but the report; tuned: what tuning found, by row."""
     manifest = manifest_of(run, dataset, split, warnings) | {
         "mlflow_run_id": recorder.parent.run_id,
         "mlflow_experiment_id": recorder.parent.experiment_id,
     }
+    models = {model.row: model for model in run.spec.models}
+    facts = {label: found.as_facts(models[label]) for label, found in tuned.items() if found.trials}
+    if facts:
+        manifest["tuning"] = facts
 
     def build(folder: Path) -> None:
         assemble(folder, run.spec, Dataset.load(dataset.folder), cells, failures, manifest)

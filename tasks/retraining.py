@@ -82,8 +82,8 @@ def look_for_new_rows(night: Night) -> str | None:
     last = night.seen
     if last is None or night.new_rows >= asked:
         return None
-    if last.challenger is not None and last.challenger.settings != night.challenger.settings():
-        night.run.reporter.stage("fresh", f"the challenger is another one than that of {last.as_of:%Y-%m-%d %H:%M}")
+    if night.asks_anew:
+        night.run.reporter.stage("fresh", f"but the experiment is another one than on {last.time:%Y-%m-%d %H:%M} UTC")
         return None
     if night.new_rows <= 0 and last.rows == fresh.rows:
         return f"no new rows since the decision of {last.time:%Y-%m-%d %H:%M} UTC"

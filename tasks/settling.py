@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -30,8 +31,7 @@ def settle(office: Office, run_id: str, record: DecisionRecord, reporter: Report
     The alias comes first and the lists after it. Where another promotion came between, this one has lost, and its
     record says so.
     """
-    if record.verdict in CHANGED and record.version is not None:
-        record = _promote(office, run_id, record, reporter)
+    record = settle_alias(office, run_id, record, reporter)
     write_page(office, run_id, record.name)
     if record.verdict in CHANGED and office.settings.publish_to is not None:
         said = publish_champion(record.name, office.settings.publish_to, office.settings)
@@ -49,7 +49,7 @@ def settle_unfinished(office: Office, name: str, past: list[Decided], reporter: 
     reporter.stage("repair", f"the decision of {last.record.time:%Y-%m-%d %H:%M} UTC is carried out")
     record = settle(office, last.run_id, last.record, reporter)
     office.tracker.close(last.run_id, "FINISHED")
-    return [*past[:-1], Decided(record, last.run_id, last.key, settled=True)]
+    return [*past[:-1], replace(last, record=record, settled=True)]
 
 
 def write_page(office: Office, run_id: str, name: str) -> None:
@@ -64,8 +64,10 @@ def write_page(office: Office, run_id: str, name: str) -> None:
     temporary.replace(path)
 
 
-def _promote(office: Office, run_id: str, record: DecisionRecord, reporter: Reporter) -> DecisionRecord:
-    assert record.version is not None
+def settle_alias(office: Office, run_id: str, record: DecisionRecord, reporter: Reporter) -> DecisionRecord:
+    """The first thing that a written decision asks for, where it changes the champion; the record as it stands."""
+    if record.verdict not in CHANGED or record.version is None:
+        return record
     expected = None if record.champion is None else record.champion.version
     tags = {"verdict": record.verdict, "decided": record.time.isoformat(), "decision_run": run_id}
     try:

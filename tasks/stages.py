@@ -35,7 +35,7 @@ from tasks.words import fit_line, split_lines
 PROGRESS_SECONDS = 1.0
 
 
-def _done(ref: Ref) -> Ref | State[Ref]:
+def done(ref: Ref) -> Ref | State[Ref]:
     """The reference, in state Cached where the store had it."""
     return Completed(name="Cached", data=ref) if ref.cached else ref
 
@@ -52,7 +52,7 @@ def load_data(run: Run) -> Any:
     check_weight(data, run.spec.data.weight)
     for line in summary_lines(data):
         run.reporter.stage("data", line, ref.cached)
-    return _done(ref)
+    return done(ref)
 
 
 @task(name="split", cache_policy=NO_CACHE)
@@ -69,7 +69,7 @@ def split_data(dataset: Ref, run: Run) -> Any:
     for fold in folds_of(ref):
         for line in split_lines(account(data, fold, run.spec.positive, run.spec.refit), fold.name):
             run.reporter.stage("split", line, ref.cached)
-    return _done(ref)
+    return done(ref)
 
 
 @task(name="check leaks", cache_policy=NO_CACHE)
@@ -115,7 +115,7 @@ def fit_and_recommend(cell: Cell, dataset: Ref, split: Ref, recorder: Recorder |
     with run.core():
         ref = run.produce("fit", key, build)
     run.reporter.end(cell, fit_line(ref), cached=ref.cached)
-    return _done(ref)
+    return done(ref)
 
 
 @task(name="evaluate", task_run_name="evaluate {cell.name}", cache_policy=NO_CACHE)
@@ -128,7 +128,7 @@ def evaluate(cell: Cell, fit: Ref, dataset: Ref, split: Ref, recorder: Recorder,
     with run.core():
         ref = run.produce("evaluation", evaluation_key(run.spec, fit, split, cell.fold), build)
         recorder.finish(cell, fit, ref)
-    return _done(ref)
+    return done(ref)
 
 
 def folds_of(split: Ref) -> list[Fold]:

@@ -13,6 +13,7 @@ from recsys.data.dataset import Dataset
 from recsys.data.load import inputs, load
 from recsys.experiment.locate import Located
 from recsys.experiment.spec import Experiment
+from recsys.experiment.trials import tunable
 from recsys.models.registry import model_class
 from recsys.models.requirements import free_memory
 from recsys.settings import Settings
@@ -49,6 +50,7 @@ def plan_of(spec: Path, overrides: list[str], settings: Settings) -> dict[str, A
         for model, seed in experiment.candidates()
     ]
     left = [cell for cell in cells if not cell["done"]]
+    tuning = _tuning(experiment, left)
     return {
         "name": experiment.name,
         "data": {"rows": len(data), "users": len(data.users), "items": len(data.items), "done": done},
@@ -57,13 +59,25 @@ def plan_of(spec: Path, overrides: list[str], settings: Settings) -> dict[str, A
             "done": located.split is not None,
             **{part: counts[part]["rows"] for part in ("train", "validation", "test")},
         },
+        "tuning": tuning,
         "fits": cells,
         "workers": workers,
         "threads": threads,
-        "seconds": sum(cell["seconds"] for cell in left) / workers,
+        "seconds": (sum(cell["seconds"] for cell in left) + (tuning["seconds"] if tuning else 0.0)) / workers,
         "memory": sum(sorted((cell["memory"] for cell in left), reverse=True)[:workers]),
         "memory_free": free_memory(),
     }
+
+
+def _tuning(experiment: Experiment, left: list[dict[str, Any]]) -> dict[str, Any] | None:
+    """What searching for settings takes before the fits that are left, at most; None where nothing is tuned."""
+    budget = experiment.tuning
+    if budget is None:
+        return None
+    one = {cell["model"]: cell["seconds"] for cell in left}
+    models = [model.row for model in experiment.models if model.row in one and tunable(experiment, model)]
+    seconds = sum(min(budget.trials * one[row], budget.seconds) for row in models)
+    return {"models": models, "trials": budget.trials, "seconds": seconds}
 
 
 def _cell(
@@ -96,6 +110,10 @@ def say_plan(plan: dict[str, Any], speech: Speech) -> None:
     shown = ", ".join(f"{parts[part]:,} {part}" for part in ("train", "validation", "test"))
     folds = f"{parts['folds']} folds, the first with " if parts["folds"] > 1 else ""
     speech.say(f"split: {folds}{shown}{_done(parts['done'])}")
+    if plan["tuning"]:
+        tuning = plan["tuning"]
+        work = f"about {tuning['seconds']:,.0f} s of work"
+        speech.say(f"tuning: {tuning['trials']} trials of each of {len(tuning['models'])} models, {work}")
     table = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 2))
     for column in ("fit", "seed", "fold", "about s", "about MB", ""):
         table.add_column(column, justify="left" if column in ("fit", "") else "right")

@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING, Any
 from pydantic import TypeAdapter, ValidationError
 
 from flows.command import Speech
+from flows.freshness import rows_until
 from flows.orchestration import orchestrated
-from recsys.champion.record import microseconds_of
-from recsys.data.newest import newest
 from recsys.errors import InputError, not_written
 from recsys.experiment.spec import Experiment
 from recsys.settings import Settings
@@ -28,7 +27,7 @@ def run(spec: Path, overrides: list[str], as_of: str | None, speech: Speech) -> 
     """Retrain as the spec says. What is wrong with spec, data or time is found before Prefect is imported."""
     settings, began = Settings(), time.monotonic()
     experiment, asked = Experiment.load(spec, overrides), time_of(as_of)
-    newest(experiment.data, settings)
+    rows_until(experiment.data, settings, asked)
     with orchestrated("retrain", settings, speech) as ready:
         from flows.retrain import retrain
 
@@ -43,7 +42,7 @@ def run(spec: Path, overrides: list[str], as_of: str | None, speech: Speech) -> 
 def backfill(spec: Path, overrides: list[str], nights: list[datetime], promote: bool, speech: Speech) -> None:
     """Each night as it would have been; nothing is registered or promoted unless `promote` says so."""
     settings, experiment = Settings(), Experiment.load(spec, overrides)
-    newest(experiment.data, settings, microseconds_of(nights[0]))
+    rows_until(experiment.data, settings, nights[0])
     with orchestrated("retrain", settings, speech) as ready:
         from flows.night import Rehearsal, rehearsal
         from flows.retrain import retrain
@@ -52,9 +51,11 @@ def backfill(spec: Path, overrides: list[str], nights: list[datetime], promote: 
         ready()
         records: list[DecisionRecord] = []
         for night in nights:
-            if not promote:
-                rehearsal.set(Rehearsal(*rehearsed(records)))
-            records.append(retrain(experiment, as_of=night))
+            known = rehearsal.set(None if promote else Rehearsal(*rehearsed(records)))
+            try:
+                records.append(retrain(experiment, as_of=night))
+            finally:
+                rehearsal.reset(known)
             speech.say(f"{night:%Y-%m-%d %H:%M}  {records[-1].verdict}: {records[-1].reasons[0]}")
     out = _written(experiment.name, records)
     n_promoted = sum(record.verdict == "promoted" for record in records)

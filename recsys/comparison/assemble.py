@@ -21,6 +21,7 @@ from recsys.data.dataset import Dataset
 from recsys.experiment.lists import Lists
 from recsys.experiment.spec import Experiment
 from recsys.metrics.registry import is_primary
+from recsys.models.base import ModelConfig
 from recsys.models.registry import model_class
 
 
@@ -59,7 +60,7 @@ def assemble(
     per_user = pd.concat([_user_rows(cell, found) for cell, found in evaluations.items()] or [pd.DataFrame()])
     primary = spec.evaluation.primary
     columns = [name for name in spec.evaluation.columns if name == primary or _has(name, evaluations.values())]
-    outcomes = [_outcome(model.row, model.name, spec, evaluations, failures) for model in spec.models]
+    outcomes = [_outcome(model, manifest, evaluations, failures) for model in spec.models]
     by_user = list(filter(is_primary, columns))
     per_user = per_user.reindex(columns=[*_KEYS, "rows", *by_user])
     board = leaderboard(per_user, outcomes, columns, primary, intervals=by_user)
@@ -96,15 +97,15 @@ def _has(column: str, evaluations: Iterable[Evaluation]) -> bool:
 
 
 def _outcome(
-    label: str,
-    name: str,
-    spec: Experiment,
+    model: ModelConfig,
+    manifest: Mapping[str, Any],
     evaluations: Mapping[CellResult, Evaluation],
     failures: Mapping[str, str],
 ) -> Outcome:
-    control = model_class(name).control
+    label, control = model.row, model_class(model.name).control
+    tuned = label in manifest.get("tuning", {})
     if label in failures:
-        return Outcome(label, control, status=failures[label])
+        return Outcome(label, control, status=failures[label], tuned=tuned)
     own = {cell: found for cell, found in evaluations.items() if cell.label == label}
     overall = _means([found.overall for found in own.values()])
     measured = _means([json.loads((cell.fit / "measured.json").read_text()) for cell in own])
@@ -114,6 +115,7 @@ def _outcome(
         control,
         seeds=len({cell.seed for cell in own}),
         folds=len({cell.fold for cell in own}),
+        tuned=tuned,
         overall=overall,
         measured=measured | {"mlflow_run_id": run_ids},
     )

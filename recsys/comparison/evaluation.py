@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from scipy import sparse
 
 from recsys.comparison.bootstrap import bootstrap
-from recsys.config import FloatArray, IntArray
+from recsys.config import BoolArray, FloatArray, IntArray
 from recsys.data.dataset import Dataset
 from recsys.data.text import count
 from recsys.errors import InputError
@@ -76,8 +77,26 @@ def evaluate_lists(spec: Experiment, dataset: Path, fold: Path, fit: Path, folde
     evaluation_of(spec, Dataset.load(dataset), Fold.load(fold), Lists.load(fit)).save(folder)
 
 
-def evaluation_of(spec: Experiment, data: Dataset, fold: Fold, lists: Lists) -> Evaluation:
-    """The metrics of lists. Raises InputError where nobody is counted, ValueError where a list is no list."""
+def value_on(spec: Experiment, dataset: Path, fold: Path, fit: Path) -> float | None:
+    """The primary metric of the lists in `fit`, without anything beside it; None where they have none."""
+    scored = _scored(spec, Dataset.load(dataset), Fold.load(fold), Lists.load(fit))
+    return scored.overall.get(spec.evaluation.primary)
+
+
+@dataclass(frozen=True, eq=False)
+class _Scored:
+    """Metrics of the users who count. truth: (n, n_items) of all users with lists. users: positions of the counted."""
+
+    users: IntArray
+    warm: BoolArray
+    truth: sparse.csr_array
+    context: Context
+    per_user: dict[str, FloatArray]
+    overall: dict[str, float]
+
+
+def _scored(spec: Experiment, data: Dataset, fold: Fold, lists: Lists) -> _Scored:
+    """Raises InputError where nobody is counted, ValueError where a list is no list."""
     refuse_nobody(spec, data, fold)
     asked = spec.evaluation
     truth_rows = positives(data, fold.test, spec.positive)
@@ -92,7 +111,14 @@ def evaluation_of(spec: Experiment, data: Dataset, fold: Fold, lists: Lists) -> 
         values = _values(data, fold, lists.predicted, users, asked.metrics)
         overall = overall | values.overall
         per_user = per_user | {name: column[users] for name, column in values.per_user.items()}
-    per_user = {name: per_user[name] for name in asked.columns if name in per_user}
+    return _Scored(users, warm, truth, context, per_user, overall)
+
+
+def evaluation_of(spec: Experiment, data: Dataset, fold: Fold, lists: Lists) -> Evaluation:
+    """The metrics of lists. Raises InputError where nobody is counted, ValueError where a list is no list."""
+    scored, asked = _scored(spec, data, fold, lists), spec.evaluation
+    users, warm, truth, context = scored.users, scored.warm, scored.truth, scored.context
+    per_user = {name: scored.per_user[name] for name in asked.columns if name in scored.per_user}
     rows = np.bincount(data.user[fold.test], minlength=len(data.users))[users]
     intervals, note = _intervals(per_user, rows)
     cold = evaluate(lists.items[~warm], truth[~warm], asked.metrics, asked.k, context).overall if not warm.all() else {}
@@ -100,7 +126,7 @@ def evaluation_of(spec: Experiment, data: Dataset, fold: Fold, lists: Lists) -> 
         users=users,
         rows=rows,
         per_user=per_user,
-        overall={name: overall[name] for name in asked.columns if name in overall},
+        overall={name: scored.overall[name] for name in asked.columns if name in scored.overall},
         intervals=intervals,
         n_cold=int(np.count_nonzero(~warm)),
         cold=cold,

@@ -29,6 +29,7 @@ COMPARISON = (
     "recsys.comparison.assemble",
     "recsys.report.page",
 )
+SEARCH = ("recsys.experiment.search", "recsys.comparison.evaluation")
 LIBRARIES = ("numpy", "scipy", "pandas", "pyarrow", "scikit-learn", "torch", "rectools-lightfm")
 
 
@@ -76,6 +77,25 @@ def split_key(spec: Experiment, dataset: Ref) -> str:
     return _key("split", ("recsys.splits.splitting",), settings=settings, dataset=dataset.digest)
 
 
+def tuning_fold_key(split: Ref, fold: int) -> str:
+    """Key of the fold that settings are tuned on."""
+    return _key("tuning fold", ("recsys.splits.tuning",), split=split.digest, fold=fold)
+
+
+def trial_key(spec: Experiment, fit: str, history: str) -> str:
+    """Key of what came of a trial; fit: the key of its fit. history: digest of what was known when it began."""
+    question = {"users": spec.users, "positive": spec.positive, "primary": spec.evaluation.primary}
+    return _key("trial", SEARCH, fit=fit, history=history, question=question, optuna=version("optuna"))
+
+
+def tuned_key(spec: Experiment, first: str) -> str:
+    """Key of what tuning found for one model; first: the key of the fit with the settings of the spec."""
+    assert spec.tuning is not None
+    question = {"users": spec.users, "positive": spec.positive, "primary": spec.evaluation.primary}
+    drawn = {"seed": spec.seeds[0], "budget": spec.tuning.as_json(), "optuna": version("optuna")}
+    return _key("tuned", SEARCH, first=first, question=question, **drawn)
+
+
 def window_key(spec: Experiment, dataset: Ref, validation: float) -> str:
     """Key of the folds that retraining is decided on."""
     settings = {"window": spec.retrain.window, "validation": validation}
@@ -114,10 +134,20 @@ def run_key(spec: Experiment, inputs: Mapping[str, str], threads: int) -> str:
     )
 
 
+def tuning_key(spec: Experiment, inputs: Mapping[str, str], threads: int) -> str:
+    """Key of a whole search: as of a comparison, without what is measured on the test part."""
+    code = (*SEARCH, "recsys.data.load", "recsys.splits.splitting", "recsys.splits.tuning", *_models_of(spec))
+    document = spec.model_dump(mode="json", exclude={"runner", "retrain"})
+    return _key("tuning", code, spec=document, inputs=_by_role(inputs), threads=threads, optuna=version("optuna"))
+
+
 def comparison_code(spec: Experiment) -> tuple[str, ...]:
     """The modules that a comparison starts from; with all they import, its code."""
-    models = sorted({installed()[model.name].partition(":")[0] for model in spec.models})
-    return (*COMPARISON, *models)
+    return (*COMPARISON, *(SEARCH if spec.tuning else ()), *_models_of(spec))
+
+
+def _models_of(spec: Experiment) -> list[str]:
+    return sorted({installed()[model.name].partition(":")[0] for model in spec.models})
 
 
 def decision_key(spec: Experiment, **about: Any) -> str:
@@ -139,4 +169,19 @@ def stored_key(job: Job, model: str, dataset: Ref, window: Ref) -> str:
         model=model,
         dataset=dataset.digest,
         window=window.digest,
+    )
+
+
+def aged_key(spec: Experiment, job: Job, fit: Ref, dataset: Ref, split: Ref, fold: int) -> str:
+    """Key of what a model that was fitted before one period reaches in it and in all later ones."""
+    return _key(
+        "aged",
+        ("recsys.experiment.fit", "recsys.champion.sides"),
+        job=job.question() | {"candidates": candidates_name(job.candidates)},
+        primary=spec.evaluation.primary,
+        users=spec.users,
+        fit=fit.digest,
+        dataset=dataset.digest,
+        split=split.digest,
+        fold=fold,
     )

@@ -31,6 +31,7 @@ from recsys.experiment.documents import override, read_document
 from recsys.experiment.retrain import Retrain
 from recsys.experiment.schema import refine
 from recsys.experiment.trouble import explain, trouble_of, wrong
+from recsys.experiment.tuning import Tuning
 from recsys.metrics.registry import METRICS, column, is_primary, parse_column
 from recsys.models.base import ModelConfig
 from recsys.models.registry import installed, model_class
@@ -144,7 +145,7 @@ class Experiment(Config):
     evaluation: Evaluation = Evaluation()
     seeds: Annotated[tuple[NonNegativeInt, ...], Field(min_length=1)] = (42,)
     refit: bool = True
-    tuning: None = None
+    tuning: Tuning | None = None
     runner: Runner = Runner()
     retrain: Retrain = Retrain()
 
@@ -171,6 +172,18 @@ class Experiment(Config):
         if metric.needs == "values" and not any(model_class(model.name).predicts_values for model in self.models):
             message = f"none of the models predicts values, which '{self.evaluation.primary}' measures"
             raise wrong(message, "add a model such as mf, or choose another primary", "evaluation.primary")
+        return self
+
+    @model_validator(mode="after")
+    def _tuning_has_validation(self) -> Self:
+        if self.tuning is None:
+            return self
+        if self.split.kind == "k-fold":
+            message = "tuning on one of the folds would look at the test rows of the others"
+            raise wrong(message, "tune under another kind of split", "split.kind")
+        if not self.split.validation:
+            message = "tuning compares settings on the validation part, and this split has none"
+            raise wrong(message, "set split.validation, such as 0.1", "split.validation")
         return self
 
     @classmethod
@@ -200,12 +213,16 @@ class Experiment(Config):
         """This experiment with `a.b=value` settings applied, as `--set` does."""
         if not overrides:
             return self
+        return self.parse(override(self.document(), overrides, _keys_beside), "overrides")
+
+    def document(self) -> dict[str, Any]:
+        """What a spec file says that describes this experiment, without what is left to the defaults."""
         document = self.model_dump(mode="json", exclude_unset=True)
         # Made in Python, a section may have left its kind to the default.
         document["data"]["source"] = self.data.source
         if "split" in document:
             document["split"]["kind"] = self.split.kind
-        return self.parse(override(document, overrides, _keys_beside), "overrides")
+        return document
 
     @property
     def predefined(self) -> Predefined | None:

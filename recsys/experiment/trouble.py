@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_args
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import PydanticCustomError
@@ -73,13 +73,20 @@ def _where(finding: Any, model: type[BaseModel]) -> tuple[str, list[str]]:
             path = _joined(path, part)
             annotation = current.model_fields[part].annotation
             kinds = _BY_KIND.get(part, {}) if current is model else {}
-            current = annotation if isinstance(annotation, type) and issubclass(annotation, BaseModel) else None
+            current = _section(annotation)
             known = list(current.model_fields) if current else known
         elif finding["type"] in ("extra_forbidden", "missing", "invalid_key"):
             path = _joined(path, str(part))
     if finding["type"].startswith("union_tag"):
         return _joined(path, finding["ctx"]["discriminator"].strip("'")), sorted(kinds)
     return path, known
+
+
+def _section(annotation: Any) -> type[BaseModel] | None:
+    """The model that a field holds, also one that may be left out; None where it holds none, or one of several."""
+    held = [each for each in (get_args(annotation) or (annotation,)) if isinstance(each, type)]
+    models = [each for each in held if issubclass(each, BaseModel)]
+    return models[0] if len(models) == 1 else None
 
 
 def _joined(path: str, key: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
 from pydantic import PositiveFloat
@@ -12,6 +12,7 @@ from recsys.config import FloatArray
 from recsys.data.interactions import Interactions, UserBatch
 from recsys.errors import RunError
 from recsys.models.base import MATRIX_BYTES, ModelConfig, Needs, Recommender
+from recsys.models.space import Between
 from recsys.training.run import FitRun
 
 BLOCK = 1024
@@ -27,7 +28,7 @@ class Ease(Recommender):
 
     class Config(ModelConfig):
         name: Literal["ease"] = "ease"
-        regularization: PositiveFloat = 500.0
+        regularization: Annotated[PositiveFloat, Between(10.0, 10_000.0, log=True)] = 500.0
 
     needs = Needs(history=True)
     state = ("weights",)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
 from pydantic import NonNegativeFloat, PositiveInt
@@ -12,6 +12,7 @@ from recsys.config import FloatArray
 from recsys.data.interactions import Interactions, UserBatch
 from recsys.models.base import MATRIX_BYTES, ModelConfig, Needs, Recommender
 from recsys.models.neighbors import CELLS, TINY, lengths, scaled, strongest
+from recsys.models.space import Between, OneOf
 from recsys.training.run import FitRun
 
 # Okapi BM25 of an item as a document whose words are users.
@@ -30,9 +31,9 @@ class ItemKnn(Recommender):
 
     class Config(ModelConfig):
         name: Literal["item-knn"] = "item-knn"
-        similarity: Literal["cosine", "tfidf", "bm25"] = "tfidf"
-        neighbors: PositiveInt = 200
-        shrinkage: NonNegativeFloat = 10.0
+        similarity: Annotated[Literal["cosine", "tfidf", "bm25"], OneOf("cosine", "tfidf", "bm25")] = "tfidf"
+        neighbors: Annotated[PositiveInt, Between(5, 1000, log=True)] = 200
+        shrinkage: Annotated[NonNegativeFloat, Between(0.1, 1000.0, log=True)] = 10.0
 
     needs = Needs(history=True)
     state = ("similarity",)

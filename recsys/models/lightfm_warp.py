@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from pydantic import NonNegativeFloat, PositiveFloat, PositiveInt
@@ -13,6 +13,7 @@ from recsys.data.dataset import Entities
 from recsys.data.interactions import Interactions, UserBatch
 from recsys.errors import RunError
 from recsys.models.base import MATRIX_BYTES, ModelConfig, Needs
+from recsys.models.space import Between
 from recsys.models.vectors import VectorRecommender
 from recsys.training.run import FitRun, Progress
 
@@ -32,11 +33,11 @@ class LightFmWarp(VectorRecommender):
 
     class Config(ModelConfig):
         name: Literal["lightfm-warp"] = "lightfm-warp"
-        embedding_size: PositiveInt = 64
-        epochs: PositiveInt = 60
-        learning_rate: PositiveFloat = 0.02
-        regularization: NonNegativeFloat = 1e-5
-        max_sampled: PositiveInt = 10
+        embedding_size: Annotated[PositiveInt, Between(16, 256, log=True)] = 64
+        epochs: Annotated[PositiveInt, Between(10, 120, log=True)] = 60
+        learning_rate: Annotated[PositiveFloat, Between(0.005, 0.1, log=True)] = 0.02
+        regularization: Annotated[NonNegativeFloat, Between(1e-7, 1e-3, log=True)] = 1e-5
+        max_sampled: Annotated[PositiveInt, Between(5, 50, log=True)] = 10
         user_features: bool = False
         item_features: bool = False
         parallel: bool = False

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import numpy as np
 from pydantic import NonNegativeFloat, PositiveFloat, PositiveInt
@@ -10,6 +10,7 @@ from pydantic import NonNegativeFloat, PositiveFloat, PositiveInt
 from recsys.config import FloatArray, IntArray
 from recsys.data.interactions import Interactions, UserBatch
 from recsys.models.base import MATRIX_BYTES, ModelConfig, Needs, Recommender
+from recsys.models.space import Between
 from recsys.training.run import FitRun
 
 if TYPE_CHECKING:
@@ -29,10 +30,10 @@ class Mf(Recommender):
 
     class Config(ModelConfig):
         name: Literal["mf"] = "mf"
-        embedding_size: PositiveInt = 64
+        embedding_size: Annotated[PositiveInt, Between(8, 256, log=True)] = 64
         epochs: PositiveInt = 25
-        learning_rate: PositiveFloat = 0.05
-        regularization: NonNegativeFloat = 0.1
+        learning_rate: Annotated[PositiveFloat, Between(0.01, 0.3, log=True)] = 0.05
+        regularization: Annotated[NonNegativeFloat, Between(0.005, 0.5, log=True)] = 0.1
         batch_size: PositiveInt = 1024
         patience: PositiveInt = 5
 

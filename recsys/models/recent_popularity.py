@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
 from pydantic import Field, PositiveFloat
@@ -10,6 +10,7 @@ from pydantic import Field, PositiveFloat
 from recsys.config import FloatArray
 from recsys.data.interactions import Interactions, UserBatch
 from recsys.models.base import ModelConfig, Needs, Recommender, spread
+from recsys.models.space import Between
 from recsys.training.run import FitRun
 
 MICROSECONDS_A_DAY = 86_400_000_000
@@ -24,8 +25,8 @@ class RecentPopularity(Recommender):
 
     class Config(ModelConfig):
         name: Literal["recent-popularity"] = "recent-popularity"
-        half_life_days: PositiveFloat = 30.0
-        half_life_share: float = Field(default=0.1, gt=0, le=1)
+        half_life_days: Annotated[PositiveFloat, Between(0.5, 730.0, log=True)] = 30.0
+        half_life_share: Annotated[float, Field(gt=0, le=1), Between(0.01, 1.0, log=True)] = 0.1
 
     needs = Needs(timestamps=True)
     state = ("recent",)

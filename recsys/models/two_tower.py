@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import numpy as np
 from pydantic import Field, PositiveFloat, PositiveInt
@@ -12,6 +12,7 @@ from recsys.config import FloatArray
 from recsys.data.dataset import Entities
 from recsys.data.interactions import Interactions, UserBatch
 from recsys.models.base import MATRIX_BYTES, ModelConfig, Needs
+from recsys.models.space import Between, OneOf
 from recsys.models.vectors import VectorRecommender
 from recsys.training.run import FitRun
 
@@ -33,17 +34,17 @@ class TwoTower(VectorRecommender):
 
     class Config(ModelConfig):
         name: Literal["two-tower"] = "two-tower"
-        embedding_size: PositiveInt = 64
+        embedding_size: Annotated[PositiveInt, Between(16, 256, log=True)] = 64
         epochs: PositiveInt = 50
-        learning_rate: PositiveFloat = 0.1
+        learning_rate: Annotated[PositiveFloat, Between(0.01, 0.5, log=True)] = 0.1
         optimizer: Literal["adagrad", "adam"] = "adagrad"
-        batch_size: PositiveInt = 128
+        batch_size: Annotated[PositiveInt, OneOf(64, 128, 256, 512)] = 128
         patience: PositiveInt = 20
         loss: Literal["softmax", "bce"] = "softmax"
         negatives: PositiveInt = 10
-        held_out: float = Field(default=0.5, gt=0, lt=1)
+        held_out: Annotated[float, Field(gt=0, lt=1), Between(0.2, 0.8)] = 0.5
         normalize: bool = True
-        temperature: PositiveFloat = 0.2
+        temperature: Annotated[PositiveFloat, Between(0.05, 0.5, log=True)] = 0.2
         user_id: bool = False
         user_features: bool = False
         item_features: bool = False

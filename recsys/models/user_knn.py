@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import cached_property
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
 from pydantic import NonNegativeFloat, PositiveInt
@@ -13,6 +13,7 @@ from recsys.config import FloatArray
 from recsys.data.interactions import Interactions, UserBatch
 from recsys.models.base import MATRIX_BYTES, ModelConfig, Needs, Recommender
 from recsys.models.neighbors import CELLS, TINY, lengths, scaled, strongest
+from recsys.models.space import Between
 from recsys.training.run import FitRun
 
 
@@ -28,9 +29,9 @@ class UserKnn(Recommender):
 
     class Config(ModelConfig):
         name: Literal["user-knn"] = "user-knn"
-        neighbors: PositiveInt = 100
-        shrinkage: NonNegativeFloat = 5.0
-        rarity: NonNegativeFloat = 0.5
+        neighbors: Annotated[PositiveInt, Between(5, 1000, log=True)] = 100
+        shrinkage: Annotated[NonNegativeFloat, Between(0.1, 1000.0, log=True)] = 5.0
+        rarity: Annotated[NonNegativeFloat, Between(0.0, 2.0)] = 0.5
 
     needs = Needs(history=True)
     state = ("matrix", "weights")

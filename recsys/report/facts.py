@@ -17,6 +17,7 @@ DROPPED = {
     "dropped_min_item_count": "items with too few rows",
 }
 MOST_FOLDS = 30
+ENDED = ("pruned", "failed", "unfinished")
 
 
 def meta(board: Board) -> str:
@@ -114,15 +115,36 @@ def cold_table(board: Board) -> Table | None:
 
 
 def settings(board: Board) -> list[tuple[str, str, list[tuple[str, str]]]]:
-    """Each model's label, name, and settings as it ran."""
-    return [
+    """Each model's label, name, and settings as it ran: those that tuning found in place of those of the spec."""
+    found = []
+    for model in board.spec["models"]:
+        label = str(model.get("label") or model["name"])
+        ran = {**model, **board.manifest.get("tuning", {}).get(label, {}).get("settings", {})}
+        values = [(key, _plain(value)) for key, value in ran.items() if key not in ("name", "label")]
+        found.append((label, str(model["name"]), values))
+    return found
+
+
+def tuning_table(board: Board) -> Table | None:
+    """What searching for settings took and brought, a row a tuned model; None where nothing was tuned."""
+    tuned: Mapping[str, Any] = board.manifest.get("tuning", {})
+    rows = tuple(
         (
-            str(model.get("label") or model["name"]),
-            str(model["name"]),
-            [(key, _plain(value)) for key, value in model.items() if key not in ("name", "label")],
+            row.label,
+            count(about["trials"]),
+            ", ".join(f"{count(about[state])} {state}" for state in ENDED if about[state]) or MISSING,
+            f"{number(about['seconds'], 1)} s",
+            number(about["before"]),
+            number(about["after"]),
+            ", ".join(f"{name} {_plain(old)} → {_plain(new)}" for name, (old, new) in about["changed"].items())
+            or "as they were",
         )
-        for model in board.spec["models"]
-    ]
+        for row in board.rows
+        if (about := tuned.get(row.label))
+    )
+    metric = column_name(board.primary)
+    header = ("Model", "Trials", "Of them", "Time", f"{metric} before", "After", "Settings")
+    return Table(f"Tuning: {metric} on the validation part", header, rows) if rows else None
 
 
 def origin(board: Board) -> list[tuple[str, str]]:

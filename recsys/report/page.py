@@ -55,6 +55,7 @@ def _content(board: Board, data: Dataset) -> dict[str, Any]:
         "cold": facts.cold_table(board),
         "warnings": list(board.manifest.get("warnings", [])),
         "settings": facts.settings(board),
+        "tuning": facts.tuning_table(board),
         "origin": facts.origin(board),
         "definitions": definitions(board),
         "choices": shared_choices(board),

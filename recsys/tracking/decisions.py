@@ -21,12 +21,13 @@ FILE = "decision.json"
 @dataclass(frozen=True)
 class Decided:
     """A decision that was written down. key: what `decision_key` named it. settled: whether all that follows from it
-    is done."""
+    is done. asked: digest of the experiment that asked for it."""
 
     record: DecisionRecord
     run_id: str
     key: str
     settled: bool
+    asked: str = ""
 
 
 class Decisions:
@@ -67,7 +68,8 @@ class Decisions:
         text = self._file(run).read_text(encoding="utf-8")
         record = DecisionRecord.from_json(text, f"run {run.info.run_id}, {FILE}")
         settled = run.info.status == "FINISHED"
-        return Decided(record, str(run.info.run_id), str(run.data.tags.get("run_key", "")), settled)
+        key, asked = (str(run.data.tags.get(tag, "")) for tag in ("run_key", "spec.digest"))
+        return Decided(record, str(run.info.run_id), key, settled, asked)
 
     def _file(self, run: Run) -> Path:
         """The artifact: where it is if that is on this machine, else a copy, which is kept once nothing changes it."""

@@ -78,7 +78,7 @@ WRONG = [
     ({"seeds": [-1]}, "spec.seeds[0]", "-1 is less than the minimum of 0"),
     ({"refit": "maybe"}, "spec.refit", "'maybe' is not of type 'boolean'"),
     ({"runner": {"memory": 0}}, "spec.runner.memory", "0 is less than or equal to the minimum of 0"),
-    ({"tuning": {}}, "spec.tuning", "is not of type 'null'"),
+    ({"tuning": 20}, "spec.tuning", "20 is not valid under any of the given schemas"),
     ({"modles": []}, "spec", "'modles' was unexpected"),
 ]
 
@@ -96,6 +96,7 @@ RIGHT = [
         "models": ["mf"],
     },
     {"positive": None, "tuning": None, "runner": {"workers": "auto", "timeout": None, "memory": None}},
+    {"tuning": {"trials": 5, "seconds": 60}},
     {"positive": 3.5, "runner": {"workers": 2, "timeout": 0.5, "memory": 4}},
 ]
 

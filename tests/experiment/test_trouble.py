@@ -202,7 +202,28 @@ WRONG = [
     ({"positive": NAN}, "positive", "is nan", "a finite number is needed"),
     ({"positive": INF}, "positive", "is inf", "a finite number is needed"),
     ({"refit": "never"}, "refit", "is 'never'", "true or false is needed"),
-    ({"tuning": {"trials": 20}}, "tuning", "is {'trials': 20}", "only null is possible here"),
+    ({"tuning": 20}, "tuning", "is 20", "a mapping is needed"),
+    ({"tuning": {"trials": 0}}, "tuning.trials", "is 0", "a number of at least 1 is needed"),
+    ({"tuning": {"seconds": 0}}, "tuning.seconds", "is 0", "a number above 0 is needed"),
+    ({"tuning": {"trails": 5}}, "tuning.trails", "no such key", "did you mean 'trials'? Known: seconds, trials"),
+    (
+        {"tuning": {}, "split": {"kind": "random", "validation": 0.0}},
+        "split.validation",
+        "tuning compares settings on the validation part, and this split has none",
+        "set split.validation, such as 0.1",
+    ),
+    (
+        {"tuning": {}, "split": {"kind": "predefined", "test": "t.csv"}},
+        "split.validation",
+        "tuning compares settings on the validation part, and this split has none",
+        "set split.validation, such as 0.1",
+    ),
+    (
+        {"tuning": {}, "split": {"kind": "k-fold"}},
+        "split.kind",
+        "tuning on one of the folds would look at the test rows of the others",
+        "tune under another kind of split",
+    ),
     ({"runner": {"workers": 0}}, "runner.workers", "is 0", "a number above 0 is needed"),
     ({"runner": {"workers": "many"}}, "runner.workers", "is 'many'", "auto or a whole number is needed"),
     ({"runner": {"timeout": -1}}, "runner.timeout", "is -1", "a number above 0 is needed"),
@@ -246,7 +267,7 @@ def test_several_findings_are_named_with_the_first():
 
 def test_a_value_too_long_to_show():
     with pytest.raises(InputError) as caught:
-        Experiment.parse({**BASE, "tuning": {"values": list(range(100))}})
+        Experiment.parse({**BASE, "positive": {"values": list(range(100))}})
     assert caught.value.message == "is a dict"
 
 

@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import signal
+import socket
 import sqlite3
 import subprocess
 import sys
@@ -122,6 +123,12 @@ class Command:
                 os.kill(pid, signal.SIGKILL)
         self.process.wait()
 
+    def wait_until_held(self) -> None:
+        """Wait until it stands at the moment that FAULTS_HOLD names."""
+        held = self.place.home / "held"
+        self.wait_for(held.exists, "the moment to hold at")
+        held.unlink()
+
     def end(self, number: int, seconds: float = 60.0) -> Ended:
         """Send a signal and wait; `seconds` of the answer counts from the signal."""
         began = time.monotonic()
@@ -222,7 +229,7 @@ class Recorded:
 
     @property
     def is_parent(self) -> bool:
-        return self.tags.get("role") == "comparison"
+        return self.tags.get("role") in ("comparison", "retraining")
 
 
 def recorded(home: Path) -> list[Recorded]:
@@ -282,6 +289,13 @@ def assert_same(one: Mapping[str, pd.DataFrame], other: Mapping[str, pd.DataFram
     """Fail where two results differ in any cell."""
     for name, table in other.items():
         pd.testing.assert_frame_equal(one[name], table, check_exact=True, obj=name)
+
+
+def free_port() -> int:
+    """A port of this machine that nobody listens at."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 def _words(process: psutil.Process) -> str:

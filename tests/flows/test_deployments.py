@@ -57,6 +57,19 @@ class TestFile:
         assert ["recsys.retraining.done"] in expected
         assert found["publish/after-promotion"]["triggers"][0]["expect"] == ["recsys.champion.changed"]
 
+    def test_the_weekly_backtest(self):
+        """Of what retrains, with its spec, on Sundays; the data say what a period is."""
+        weekly = dict(named())["backtest/weekly"]
+        assert weekly["schedules"] == [{"cron": "0 5 * * 0", "timezone": "Europe/Berlin"}]
+        spec = read_document(ROOT / "conf" / "nightly.yaml")
+        assert weekly["parameters"] == {"spec": spec, "overrides": [], "every": None, "periods": None}
+        assert weekly["work_pool"] == {"name": POOL}
+
+    def test_what_tunes(self):
+        monthly = dict(named())["tune/monthly"]
+        assert monthly["schedules"] == [{"cron": "0 6 1 * *", "timezone": "Europe/Berlin"}]
+        assert monthly["parameters"]["spec"] == read_document(ROOT / "conf" / "nightly.yaml")
+
     @pytest.mark.parametrize("change", [date(2026, 3, 29), date(2026, 10, 25)], ids=["spring", "autumn"])
     def test_one_night_a_day_where_the_clock_changes(self, change):
         """No hour that is skipped or that comes twice: one tick a day, a day of 23 or 25 hours included."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 from pydantic import PositiveInt
@@ -10,6 +10,7 @@ from pydantic import PositiveInt
 from recsys.config import FloatArray, IntArray
 from recsys.data.interactions import Interactions, UserBatch
 from recsys.models.base import ModelConfig, Needs, Recommender
+from recsys.models.space import Between
 from recsys.training.run import FitRun, Progress
 
 NAMES = {
@@ -19,6 +20,8 @@ NAMES = {
     "going-on": "GoingOn",
     "noisy": "Noisy",
     "broken": "Broken",
+    "tilted": "Tilted",
+    "climber": "Climber",
 }
 
 
@@ -136,3 +139,43 @@ class Broken(Constant):
     def fit(self, train: Interactions, run: FitRun) -> None:
         """Raise ValueError."""
         raise ValueError("it never works")
+
+
+class Tilted(Constant):
+    """Popularity times `tilt`, and a little of its own for every item: the higher the tilt, the better."""
+
+    class Config(ModelConfig):
+        name: Literal["tilted"] = "tilted"
+        tilt: Annotated[float, Between(-1.0, 1.0)] = -0.5
+
+    state = ("taste",)
+    taste: FloatArray
+
+    def fit(self, train: Interactions, run: FitRun) -> None:
+        """Weigh popularity against what the model likes."""
+        own = np.cos(np.arange(train.n_items)) * train.popularity.std()
+        self.taste = (self.config.tilt * train.popularity + own).astype(np.float32)
+
+    def scores(self, users: UserBatch) -> FloatArray:
+        """The same for every user."""
+        return np.tile(self.taste, (len(users), 1))
+
+
+class Climber(Tilted):
+    """Like Tilted, and tells of epochs that come nearer to `tilt`; the fourth is the best."""
+
+    class Config(ModelConfig):
+        name: Literal["climber"] = "climber"
+        tilt: Annotated[float, Between(-1.0, 1.0)] = 0.5
+        epochs: PositiveInt = 6
+
+    watches_validation = True
+
+    def fit(self, train: Interactions, run: FitRun) -> None:
+        """Climb, then weigh."""
+        settings = self.config
+        for epoch in range(1, settings.epochs + 1):
+            name = "loss" if run.validation is None else run.validation.name
+            run.tell(Progress(epoch, settings.epochs, {name: settings.tilt * epoch / settings.epochs}))
+        self.best_epoch = settings.epochs if run.validation is None else min(4, settings.epochs)
+        super().fit(train, run)

@@ -9,6 +9,7 @@ import pytest
 from made import spec
 
 from recsys.experiment.launch import Stopped
+from recsys.experiment.trials import TrialRecord
 from recsys.store import Ref
 from recsys.tracking.runs import ParentRun
 from tasks import recorder as recorder_module
@@ -28,6 +29,10 @@ class FakeTracker:
     def open_child(self, parent, label, seed, fold, settings):
         self.calls.append(("open", label, seed, fold, settings))
         return f"run {sum(call[0] == 'open' for call in self.calls)}"
+
+    def log_trial(self, parent, label, number, state, settings, metrics):
+        self.calls.append(("trial", label, number, state, settings, metrics))
+        return f"trial {number}"
 
     def log_inputs(self, run_id, inputs):
         self.calls.append(("inputs", run_id, inputs))
@@ -110,6 +115,25 @@ class TestBegin:
         with pytest.raises(Stopped):
             recorder.begin(cell)
         assert tracker.of("open") == []
+
+
+class TestTrial:
+    def test_once(self, recorder, tracker):
+        done = TrialRecord(number=0, state="done", seconds=2.0, value=0.3, epochs=7, settings={"neighbors": 9})
+        pruned = TrialRecord(number=1, state="pruned", seconds=1.0, settings={"neighbors": 2})
+        for trial in (done, pruned, done):
+            recorder.trial("mine", "item-knn", trial, "ndcg@10")
+        values = {"cost.seconds": 2.0, "validation.ndcg_at_10": 0.3, "validation.epochs": 7}
+        assert tracker.of("trial") == [
+            ("mine", 0, "done", {"model": "item-knn", "neighbors": 9}, values),
+            ("mine", 1, "pruned", {"model": "item-knn", "neighbors": 2}, {"cost.seconds": 1.0}),
+        ]
+
+    def test_nothing_once_it_is_closed(self, recorder, tracker):
+        recorder.close("KILLED")
+        with pytest.raises(Stopped):
+            recorder.trial("mine", "ease", TrialRecord(number=0, state="done", seconds=1.0, settings={}), "ndcg@10")
+        assert tracker.of("trial") == []
 
 
 class TestCurve:

@@ -7,9 +7,11 @@ import json
 import pytest
 from made import dataset, fold
 
+from recsys.experiment.trials import TrialRecord, Tuned
+from recsys.models.ease import Ease
 from recsys.splits.account import account
 from recsys.store import Ref
-from tasks.words import fit_line, split_lines
+from tasks.words import fit_line, split_lines, tuned_line
 
 
 class TestSplit:
@@ -28,6 +30,26 @@ class TestSplit:
         assert split_lines({**counts, **told}, "window 2") == [
             "window 2: 1,234,567 train, 1,000 test, 5,000 unused; 2,000 warm test users, 0 cold users, 0 cold items"
         ]
+
+
+class TestTuning:
+    def test_what_it_took_and_brought(self):
+        trials = [
+            TrialRecord(number=0, state="done", seconds=10.0, value=0.25, settings={"regularization": 500.0}),
+            TrialRecord(number=1, state="pruned", seconds=1.0, settings={"regularization": 10.0}),
+            TrialRecord(number=2, state="failed", seconds=1.0, settings={"regularization": 11.0}),
+            TrialRecord(number=3, state="done", seconds=2.5, value=0.5, settings={"regularization": 80.0}),
+        ]
+        ease = Ease.Config()
+        assert tuned_line(Tuned.of(ease, "ndcg@10", trials), ease) == (
+            "tuned by 4 trials (1 pruned, 1 failed) in 14.5 s: validation ndcg@10 0.2500 -> 0.5000; "
+            "regularization 500.0 -> 80.0"
+        )
+        first = Tuned.of(ease, "ndcg@10", trials[:1])
+        assert tuned_line(first, ease).endswith(
+            "tuned by 1 trial in 10.0 s: validation ndcg@10 0.2500 -> 0.2500; settings as they were"
+        )
+        assert tuned_line(first, ease, cached=True) == "tuned before"
 
 
 class TestFit:

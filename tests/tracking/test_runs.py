@@ -176,6 +176,40 @@ class TestChildren:
         assert info(tracker, child).status == "RUNNING"
 
 
+class TestTrials:
+    def test_a_run_below_the_search(self, tracker, parent):
+        settings, metrics = {"model": "ease", "regularization": 5.0}, {"validation.ndcg_at_10": 0.25}
+        run_id = tracker.log_trial(parent, "my ease", 3, "pruned", settings, metrics)
+        run = tracker.client.get_run(run_id)
+        expected = {"role": "trial", "label": "my ease", "trial": "3", "state": "pruned"}
+        assert {name: run.data.tags[name] for name in expected} == expected
+        assert run.data.tags["mlflow.parentRunId"] == parent.run_id
+        assert (run.info.run_name, run.info.status) == ("my ease-trial-3", "FINISHED")
+        assert (run.data.params, run.data.metrics) == ({"model": "ease", "regularization": "5.0"}, metrics)
+
+    def test_is_no_candidate_and_is_kept(self, tracker, parent):
+        kept = tracker.log_trial(parent, "ease", 0, "done", {}, {})
+        failed = tracker.log_trial(parent, "ease", 1, "failed", {}, {})
+        twice = [tracker.log_trial(parent, "ease", 2, "done", {}, {}) for _ in range(2)]
+        child = tracker.open_child(parent, "ease", 42, 0, MODEL)
+        tracker.close(child, "FINISHED")
+        again = reopened(tracker)
+        assert again.children == {("ease", 42, 0): child}
+        assert set(again.trials) == {("ease", 0), ("ease", 2)}
+        assert again.trials["ease", 0] == kept
+        assert again.trials["ease", 2] in twice
+        assert info(tracker, failed).lifecycle_stage == "deleted"
+
+    def test_of_a_killed_process(self, tracker, parent):
+        """It was being written; the process of its parent still lives, and nobody else takes it for a parent."""
+        tags = {"mlflow.parentRunId": parent.run_id, "role": "trial", "label": "ease", "trial": "0"}
+        half = tracker.client.create_run(parent.experiment_id, tags=tags).info.run_id
+        tracker.open_parent("demo", "other", {}, {})
+        assert info(tracker, half).status == "RUNNING"
+        assert reopened(tracker).trials == {}
+        assert info(tracker, half).lifecycle_stage == "deleted"
+
+
 class TestDeadProcesses:
     def running(self, tracker, process):
         run_id = reopened(tracker, key=process).run_id

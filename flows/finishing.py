@@ -1,0 +1,42 @@
+"""Tasks of several models as they finish: one that fails does not take the others with it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from prefect.futures import PrefectFuture, as_completed
+
+from recsys.errors import ExpectedError
+from recsys.experiment.launch import Stopped
+from recsys.store import Ref
+from tasks.context import Cell, Run
+from tasks.recorder import Recorder
+
+
+def as_they_finish(
+    futures: dict[PrefectFuture, Cell], failures: dict[str, str], recorder: Recorder, run: Run
+) -> Iterator[tuple[Cell, Ref]]:
+    """Cells and results in the order they come. A cell that failed is noted in `failures` and in its run.
+
+    Raises the last failure where nothing is left to compare.
+    """
+    last: Exception | None = None
+    succeeded = False
+    for future in as_completed(list(futures)):
+        cell = futures[future]
+        try:
+            result = future.result()
+        except Exception as error:
+            if run.stop or isinstance(error, Stopped):
+                raise Stopped from error
+            last = error
+            failures[cell.label] = (
+                str(error) if isinstance(error, ExpectedError) else f"{type(error).__name__}: {error}"
+            )
+            recorder.fail(cell, failures[cell.label])
+            run.reporter.end(cell, failures[cell.label], failed=True)
+        else:
+            succeeded = True
+            yield cell, result
+    if last is not None and not succeeded:
+        raise last

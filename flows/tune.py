@@ -1,0 +1,99 @@
+"""Search the settings of every model on the validation part, each with the same budget."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from prefect.artifacts import create_table_artifact
+
+from flows.finishing import as_they_finish
+from flows.local import local_flow
+from flows.logs import LogReporter
+from flows.session import options, recording, supervised
+from recsys.data.load import inputs
+from recsys.experiment.keys import tuning_key
+from recsys.experiment.spec import Experiment
+from recsys.experiment.trials import Tuned, tuned_text
+from recsys.settings import Settings
+from recsys.store import Ref
+from recsys.tracking.runs import TUNING
+from tasks.context import Cell, Run, width
+from tasks.recorder import Recorder
+from tasks.results import run_link
+from tasks.stages import load_data, split_data
+from tasks.tuning import cut_tuning_fold, tune_model, tuned_of
+
+BUSY = "another process tunes this very experiment; its work is used when it is done"
+
+
+@dataclass(frozen=True)
+class TunedModels:
+    """What tuning left. found: by row. failures: why models failed, by row. run_id: of the parent run in MLflow."""
+
+    spec: Experiment
+    found: dict[str, Tuned]
+    failures: dict[str, str]
+    run_id: str
+    link: str
+
+    def text(self, source: str) -> str:
+        """The tuned experiment as a spec file; source: where the experiment came from."""
+        return tuned_text(self.spec, self.found, source)
+
+
+@local_flow(name="tune", description="Search the settings of every model, each with the same budget")
+def tune(spec: Experiment, overrides: list[str] | None = None) -> TunedModels:
+    """Load, split, search on the validation part, write the tuned spec to MLflow.
+
+    A spec without a section `tuning` gets the default budget. Raises InputError where spec or data are wrong, the last
+    error where every model failed.
+    """
+    spec = with_budget(spec.override(overrides or []))
+    with tuning_run(spec) as run:
+        data = load_data.submit(run).result()
+        split = split_data.submit(data, run).result()
+        with recording(run, data, split, TUNING) as recorder:
+            failures: dict[str, str] = {}
+            found = tune_models(data, split, failures, recorder, run)
+            tuned = TunedModels(spec, found, failures, recorder.parent.run_id, run_link(run, recorder))
+            publish(tuned, recorder)
+            return tuned
+
+
+def tune_models(data: Ref, split: Ref, failures: dict[str, str], recorder: Recorder, run: Run) -> dict[str, Tuned]:
+    """What tuning finds for each model, by row, in the order of the spec; nothing without a section `tuning`."""
+    if run.spec.tuning is None:
+        return {}
+    fold = cut_tuning_fold.submit(data, split, run).result()
+    cells = [Cell(model=model, seed=run.spec.seeds[0], fold=0) for model in run.spec.models]
+    futures = {tune_model.submit(cell, data, fold, recorder, run): cell for cell in cells}
+    found = {cell.label: tuned_of(ref, cell) for cell, ref in as_they_finish(futures, failures, recorder, run)}
+    return {cell.label: found[cell.label] for cell in cells if cell.label in found}
+
+
+def with_budget(spec: Experiment) -> Experiment:
+    """The experiment with the default budget where it names none."""
+    return spec if spec.tuning is not None else spec.override(["tuning={}"])
+
+
+@contextlib.contextmanager
+def tuning_run(spec: Experiment) -> Iterator[Run]:
+    """The run of a search; one process at a time works on it."""
+    settings, chosen = Settings(), options.get()
+    found = inputs(spec.data, spec.predefined, settings)
+    key = tuning_key(spec, found, width(spec)[1])
+    run = Run(spec, settings, key, found, chosen.reporter or LogReporter(), chosen.fresh)
+    with supervised(run, key, BUSY):
+        yield run
+
+
+def publish(tuned: TunedModels, recorder: Recorder) -> None:
+    """The tuned spec in the run's artifacts, and a table in the Prefect UI."""
+    recorder.tracker.log_text(tuned.run_id, "tuned.yaml", tuned.text(tuned.spec.name))
+    rows = [
+        {"model": each.label, "trials": len(each.trials), "before": each.before, "after": each.after}
+        for each in tuned.found.values()
+    ]
+    create_table_artifact(rows, key="tuning", description=f"Tuning of {tuned.spec.name}")
