@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import shlex
+import shutil
 import signal
 import sys
 import time
@@ -13,6 +14,7 @@ import traceback
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -100,9 +102,24 @@ def command(speech: Speech) -> Iterator[None]:
         _fail(speech, 1, f"unexpected error: {message}; the traceback is in {log}", told)
 
 
+def typed(name: str) -> str:
+    """A command of this installation as one can type it here: its name alone where that is enough."""
+    path = Path(sys.executable).with_name(name)
+    found = shutil.which(name)
+    if not path.exists() or (found is not None and Path(found).resolve() == path.resolve()):
+        return name
+    return shlex.quote(short(path))
+
+
+def short(path: Path) -> str:
+    """A path from here where it lies below, else in full."""
+    here = Path.cwd()
+    return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)
+
+
 def again() -> str:
     """The command that was typed, to go on from where it ended."""
-    return shlex.join(["recsys", *sys.argv[1:]])
+    return " ".join([typed("recsys"), *map(shlex.quote, sys.argv[1:])])
 
 
 def status_of(ended: BaseException) -> int:

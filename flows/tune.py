@@ -18,10 +18,10 @@ from recsys.experiment.spec import Experiment
 from recsys.experiment.trials import Tuned, tuned_text
 from recsys.settings import Settings
 from recsys.store import Ref
+from recsys.tracking.links import run_page
 from recsys.tracking.runs import TUNING
 from tasks.context import Cell, Run, width
 from tasks.recorder import Recorder
-from tasks.results import run_link
 from tasks.stages import load_data, split_data
 from tasks.tuning import cut_tuning_fold, tune_model, tuned_of
 
@@ -57,7 +57,9 @@ def tune(spec: Experiment, overrides: list[str] | None = None) -> TunedModels:
         with recording(run, data, split, TUNING) as recorder:
             failures: dict[str, str] = {}
             found = tune_models(data, split, failures, recorder, run)
-            tuned = TunedModels(spec, found, failures, recorder.parent.run_id, run_link(run, recorder))
+            parent = recorder.parent
+            link = run_page(run.settings, parent.experiment_id, parent.run_id)
+            tuned = TunedModels(spec, found, failures, parent.run_id, link)
             publish(tuned, recorder)
             return tuned
 

@@ -5,9 +5,12 @@ from __future__ import annotations
 import os
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
-from pydantic import AliasChoices, Field, SecretStr
+from pydantic import AliasChoices, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from recsys.errors import InputError
 
 
 class Settings(BaseSettings):
@@ -19,6 +22,15 @@ class Settings(BaseSettings):
     """
 
     model_config = SettingsConfigDict(env_prefix="RECSYS_", frozen=True, extra="ignore")
+
+    def __init__(self, **values: Any) -> None:
+        """Read the environment. Raises InputError for the first variable that is wrong."""
+        try:
+            super().__init__(**values)
+        except ValidationError as error:
+            first = error.errors()[0]
+            variable = f"RECSYS_{first['loc'][0]}".upper()
+            raise InputError(variable, f"is {first['input']!r}", first["msg"].lower()) from None
 
     home: Path = Path(".recsys")
     data_dir: Path | None = None

@@ -21,6 +21,7 @@ from recsys.experiment.trials import Tuned
 from recsys.metrics.registry import metric_key
 from recsys.report.page import write_report
 from recsys.store import Ref
+from recsys.tracking.links import run_page
 from tasks.context import Run
 from tasks.manifest import manifest_of
 from tasks.recorder import Recorder
@@ -70,15 +71,9 @@ def publish_report(board: Ref, dataset: Ref, out: Path | None, recorder: Recorde
     frame = read_leaderboard(place / "leaderboard.csv")
     _log_best(frame, recorder, run)
     create_table_artifact(_rounded(rows_of(frame)), key="leaderboard", description=f"Leaderboard of {run.spec.name}")
-    create_link_artifact(run_link(run, recorder), key="mlflow-run", link_text="This comparison in MLflow")
+    page = run_page(run.settings, recorder.parent.experiment_id, run_id)
+    create_link_artifact(page, key="mlflow-run", link_text="This comparison in MLflow")
     return Comparison(place, run.key, run_id)
-
-
-def run_link(run: Run, recorder: Recorder) -> str:
-    """The page of the parent run: on its server, or on the one that `recsys up` starts for its database."""
-    uri, parent = run.settings.mlflow_uri, recorder.parent
-    base = uri if uri.startswith("http") else f"http://127.0.0.1:{run.settings.mlflow_port}"
-    return f"{base.rstrip('/')}/#/experiments/{parent.experiment_id}/runs/{parent.run_id}"
 
 
 def _log_best(frame: DataFrame, recorder: Recorder, run: Run) -> None:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import shlex
-import sys
 import time
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from flows.command import Speech
+from flows.command import Speech, short, typed
+from flows.early import refuse_wrong_data
 from flows.orchestration import orchestrated
 from recsys.comparison.result import default_out, require_writable
 from recsys.data.load import inputs
@@ -17,6 +17,7 @@ from recsys.experiment.keys import run_key
 from recsys.experiment.spec import Experiment
 from recsys.settings import Settings
 from recsys.tracking.finished import finished_comparison
+from recsys.tracking.links import has_server, run_page
 from tasks.context import width
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ def run(spec: Path, overrides: list[str], out: Path | None, fresh: bool, dry_run
 
         plan = plan_of(spec, overrides, settings)
         say_plan(plan, speech)
+        speech.say("\nnext: the same command without --dry-run")
         speech.answer(plan)
         return
     began = time.monotonic()
@@ -42,6 +44,7 @@ def run(spec: Path, overrides: list[str], out: Path | None, fresh: bool, dry_run
         speech.say(f"{experiment.name} was finished before: nothing is fitted and no run is started (--fresh does)")
     else:
         require_writable(out or default_out(experiment.name, key))
+        refuse_wrong_data(experiment, found, settings)
         done = _compared(experiment, out, fresh, settings, speech)
         speech.say(f"done in {time.monotonic() - began:.0f} s")
     speech.answer(_answer(done))
@@ -78,31 +81,18 @@ def _show(result: Comparison, experiment: Experiment, speech: Speech) -> None:
     if result.manifest["note"]:
         speech.say(result.manifest["note"])
     speech.say()
-    speech.say(f"report   {_short(result.out / 'report.html')}")
+    speech.say(f"report   {short(result.out / 'report.html')}")
 
 
 def _say_next(result: Comparison, spec: Path, settings: Settings, speech: Speech) -> None:
     """Three things to try next, as commands that work as printed."""
-    if settings.owns_tracking:
+    if not has_server(settings):
         port = f" --port {settings.mlflow_port}" if settings.mlflow_port != 5000 else ""
-        command = f"{_tool('mlflow')} ui --backend-store-uri {shlex.quote(settings.mlflow_uri)}{port}"
-        base = f"http://127.0.0.1:{settings.mlflow_port}"
+        command = f"{typed('mlflow')} ui --backend-store-uri {shlex.quote(settings.mlflow_uri)}{port}"
     else:
-        command, base = "", settings.mlflow_uri.rstrip("/")
-    page = f"{base}/#/experiments/{result.manifest['mlflow_experiment_id']}/runs/{result.run_id}"
+        command = ""
+    page = run_page(settings, result.manifest["mlflow_experiment_id"], result.run_id)
     speech.say(f"MLflow   {command}".rstrip())
     speech.say(f"         then open {page}" if command else f"         open {page}")
-    speech.say(f"own data {_tool('recsys')} init EVENTS.csv")
-    speech.say(f"schedule {_tool('recsys')} up     (then, as it says: prefect deployment run compare/demo)")
-
-
-def _tool(name: str) -> str:
-    """A command of this installation as one can type it here."""
-    path = Path(sys.executable).with_name(name)
-    return shlex.quote(_short(path)) if path.exists() else name
-
-
-def _short(path: Path) -> str:
-    """A path from here where it lies below, else in full."""
-    here = Path.cwd()
-    return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)
+    speech.say(f"own data {typed('recsys')} init EVENTS.csv")
+    speech.say(f"schedule {typed('recsys')} up     (then, as it says: prefect deployment run compare/demo)")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import os
 import platform
+import shlex
 import shutil
 import socket
 from collections.abc import Callable, Iterator
@@ -14,7 +15,7 @@ from typing import NamedTuple
 
 import psutil
 
-from flows.command import Speech
+from flows.command import Speech, typed
 from recsys.errors import RunError
 from recsys.settings import Settings
 from tasks.context import cores
@@ -45,10 +46,14 @@ def run(spec: Path | None, overrides: list[str], speech: Speech) -> None:
 
         plan = plan_of(spec, overrides, settings)
         say_plan(plan, speech)
-    speech.answer({"checks": [finding._asdict() for finding in findings], "plan": plan})
+    answer = {"checks": [finding._asdict() for finding in findings], "plan": plan}
     wrong = [finding for finding in findings if not finding.fine]
     if wrong:
-        raise RunError(wrong[0].check, wrong[0].text, wrong[0].remedy)
+        broken = RunError(wrong[0].check, wrong[0].text, wrong[0].remedy)
+        broken.answer = answer
+        raise broken
+    speech.answer(answer)
+    speech.say(f"\nnext: {typed('recsys')} compare {shlex.quote(str(spec or 'conf/demo.yaml'))}")
 
 
 def _versions(settings: Settings) -> Iterator[Finding]:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 import yaml
 
-from flows.command import Speech
+from flows.command import Speech, typed
 from recsys.data.propose import propose
 from recsys.errors import InputError
 from recsys.experiment.spec import Experiment
@@ -28,7 +29,7 @@ def run(events: str, items: str | None, users: str | None, out: Path | None, spe
     except FileExistsError:
         raise InputError(str(target), "is there already", "name another file with --out") from None
     speech.answer({"spec": str(target), "notes": list(proposal.notes)})
-    speech.say(f"\nwrote {target}\nnext: recsys compare {target}")
+    speech.say(f"\nwrote {target}\nnext: {typed('recsys')} compare {shlex.quote(str(target))}")
 
 
 def _stem(events: str) -> str:

@@ -6,7 +6,7 @@ from typing import Any
 
 from rich.table import Table
 
-from flows.command import Speech
+from flows.command import Speech, typed
 from recsys.models.registry import BUILT_IN, installed, model_class
 
 
@@ -21,6 +21,7 @@ def run(speech: Speech) -> None:
         kind = " (control)" if row["control"] else ""
         table.add_row(row["model"] + kind, row["about"], ", ".join(row["reads"]) or "counts", settings)
     speech.console.print(table)
+    speech.say(f"\nnext: name them under `models:` of a spec, then {typed('recsys')} compare SPEC")
     speech.answer({"models": rows})
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Any
 
 from rich.table import Table
 
-from flows.command import Speech
+from flows.command import Speech, typed
 from flows.orchestration import orchestrated
 from recsys.data.load import inputs
 from recsys.errors import InputError, did_you_mean
@@ -41,6 +42,7 @@ def run(spec: Path, overrides: list[str], question: Question, labels: list[str],
     found = ask(question, experiment, located.dataset.folder, located.split.folder / "0", folders)
     speech.answer(found)
     _show(found, question.k, speech)
+    speech.say(f"\nnext: {typed('recsys')} compare {shlex.quote(str(spec))}     (which of them is better, measured)")
 
 
 def _fit(experiment: Experiment, labels: list[str], speech: Speech) -> None:

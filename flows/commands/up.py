@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 
-from flows.command import Speech, Terminated
+from flows.command import Speech, Terminated, typed
 from flows.stack import Stack
 from recsys.settings import Settings
 
@@ -14,6 +14,7 @@ def run(speech: Speech) -> None:
     stack = Stack(Settings(), speech.say)
     try:
         stack.start()
+        prefect = typed("prefect")
         port = stack.settings.prefect_port
         speech.answer({"prefect_api_url": stack.prefect, "mlflow": stack.mlflow})
         speech.say()
@@ -21,8 +22,8 @@ def run(speech: Speech) -> None:
         speech.say(f"MLflow   {stack.mlflow}")
         speech.say("in a second terminal:")
         speech.say(f"  export PREFECT_API_URL={stack.prefect}")
-        speech.say("  prefect deployment run compare/demo --watch")
-        speech.say('  prefect deployment schedule create compare/demo --cron "0 6 * * *" --timezone Europe/Berlin')
+        speech.say(f"  {prefect} deployment run compare/demo --watch")
+        speech.say(f'  {prefect} deployment schedule create compare/demo --cron "0 6 * * *" --timezone Europe/Berlin')
         speech.say("Ctrl-C ends runs, worker and servers")
         with contextlib.suppress(KeyboardInterrupt, Terminated):
             stack.watch()

@@ -7,7 +7,7 @@ from typing import Annotated, Literal, Self, get_args
 
 from pydantic import AfterValidator, Field, NonNegativeInt, model_validator
 
-from recsys.config import Config
+from recsys.config import Config, Seed
 
 Duplicates = Literal["error", "first", "last", "sum", "keep"]
 MovieLensName = Literal[
@@ -33,7 +33,7 @@ class SyntheticData(DataOptions):
     """A made world, drawn from a seed; the default size is that of MovieLens-100K."""
 
     source: Literal["synthetic"] = "synthetic"
-    seed: NonNegativeInt = 0
+    seed: Seed = 0
     users: Annotated[int, Field(ge=2, le=20_000_000)] = 943
     items: Annotated[int, Field(ge=2, le=5_000_000)] = 1682
     interactions: Annotated[int, Field(ge=4, le=100_000_000)] = 100_000

@@ -135,7 +135,7 @@ def _remote_files(system: Any, path: str, field: str, uri: str) -> list[str]:
     if any(character in path for character in "*?["):
         return _some(sorted(system.glob(path)), field, uri, f"no file matches {uri}", [])
     if not system.exists(path):
-        raise InputError(field, f"there is no file {uri}")
+        raise InputError(field, f"there is no file {uri}", "name one that is there")
     return [path]
 
 
@@ -161,4 +161,4 @@ def _unpacked(name: str, packed: bytes) -> bytes:
 
 def _unreadable(name: str, error: Exception) -> InputError:
     reason = getattr(error, "strerror", None) or str(error).strip() or type(error).__name__
-    return InputError(name, f"the file cannot be read ({reason})")
+    return InputError(name, f"the file cannot be read ({reason})", "name one that can be read")

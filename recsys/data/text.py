@@ -70,7 +70,10 @@ class TextFile:
             return self._arrow(columns, types)
         except pa.ArrowInvalid as error:
             self._refuse_ragged()
-            raise InputError(self.name, f"cannot be read as a table ({str(error).splitlines()[0]})") from error
+            reason = str(error).splitlines()[0]
+            raise InputError(
+                self.name, f"cannot be read as a table ({reason})", "is it one? See docs/data.md"
+            ) from error
 
     def is_empty(self) -> bool:
         """True where nothing but white space follows the header."""

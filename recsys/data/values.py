@@ -39,7 +39,7 @@ FIRST_DATE, LAST_DATE = 1900_01_01, 2100_12_31
 
 
 # Puts a value that does not fit into words: what is wrong with it, and what to do.
-Explain: TypeAlias = Callable[[Any], tuple[str, str | None]]
+Explain: TypeAlias = Callable[[Any], tuple[str, str]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -182,30 +182,30 @@ def _floats(column: Column) -> FloatArray | None:
 
 
 def _wrong_type(column: Column, needed: str) -> InputError:
-    return InputError(column.file(), f"column '{column.name}' holds values of type {column.data.type}, {needed}")
+    return InputError(column.file(), f"column '{column.name}' holds values of type {column.data.type}", needed)
 
 
-def _no_number(value: Any) -> tuple[str, str | None]:
+def _no_number(value: Any) -> tuple[str, str]:
     if _is_missing(value):
         return _shown(value) + "a number is needed", "fill it or leave the row out"
     text = str(value).strip()
     if DECIMAL_COMMA.fullmatch(text):
         return f"'{text}', a number is needed", "write decimals with a point, as in 4.5"
     if re.fullmatch(r"[+-]?inf(inity)?", text, re.IGNORECASE) or re.match(NUMBER, text):
-        return f"'{text}', a finite number is needed", None
-    return f"'{text}', a number is needed", None
+        return f"'{text}', a finite number is needed", "mend that row"
+    return f"'{text}', a number is needed", "mend that row"
 
 
-def _no_time(value: Any) -> tuple[str, str | None]:
+def _no_time(value: Any) -> tuple[str, str]:
     if _is_missing(value):
         return _shown(value) + "a time is needed", "fill it or leave the row out"
-    return f"'{value}', a time is needed: {A_TIME}", None
+    return f"'{value}', a time is needed", f"write {A_TIME}"
 
 
-def _no_id(value: Any) -> tuple[str, str | None]:
+def _no_id(value: Any) -> tuple[str, str]:
     if _is_missing(value):
         return _shown(value) + "an id is needed", "leave the row out"
-    return f"'{value}', an id is an integer or a string", None
+    return f"'{value}', an id is an integer or a string", "mend that row"
 
 
 def _mixed(how: str, remedy: str) -> Explain:

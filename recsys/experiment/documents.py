@@ -37,6 +37,15 @@ class _Loader(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
 
+def _refuse_tag(loader: _Loader, node: yaml.Node) -> Any:
+    loader.construct_undefined(node)
+
+
+# The plain kinds are those of JSON, and dates: no bytes, sets or lists of pairs.
+for _kind in ("binary", "set", "omap", "pairs"):
+    _Loader.add_constructor(f"tag:yaml.org,2002:{_kind}", _refuse_tag)
+
+
 def read_document(path: Path) -> dict[str, Any]:
     """The mapping in a YAML file. Raises InputError where the file is missing, unreadable, or no plain mapping."""
     try:

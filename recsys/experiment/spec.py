@@ -13,7 +13,6 @@ from pydantic import (
     BeforeValidator,
     Field,
     FiniteFloat,
-    NonNegativeInt,
     PlainSerializer,
     PositiveFloat,
     PositiveInt,
@@ -23,14 +22,14 @@ from pydantic import (
     model_validator,
 )
 
-from recsys.config import Config
+from recsys.config import Config, Seed, wrong
 from recsys.data.config import SOURCES, DataConfig, Predefined
 from recsys.errors import did_you_mean
 from recsys.experiment.candidates import NAMED
 from recsys.experiment.documents import override, read_document
 from recsys.experiment.retrain import Retrain
 from recsys.experiment.schema import refine
-from recsys.experiment.trouble import explain, trouble_of, wrong
+from recsys.experiment.trouble import explain, trouble_of
 from recsys.experiment.tuning import Tuning
 from recsys.metrics.registry import METRICS, column, is_primary, parse_column
 from recsys.models.base import ModelConfig
@@ -143,7 +142,7 @@ class Experiment(Config):
     positive: FiniteFloat | None = None
     models: Annotated[tuple[Model, ...], Field(min_length=1)]
     evaluation: Evaluation = Evaluation()
-    seeds: Annotated[tuple[NonNegativeInt, ...], Field(min_length=1)] = (42,)
+    seeds: Annotated[tuple[Seed, ...], Field(min_length=1)] = (42,)
     refit: bool = True
     tuning: Tuning | None = None
     runner: Runner = Runner()

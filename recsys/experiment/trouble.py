@@ -7,7 +7,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, get_args
 
 from pydantic import BaseModel, ValidationError
-from pydantic_core import PydanticCustomError
 
 from recsys.data.config import SOURCES
 from recsys.errors import InputError, did_you_mean
@@ -25,12 +24,6 @@ class Trouble(NamedTuple):
     remedy: str
     place: str = ""
     others: tuple[str, ...] = ()
-
-
-def wrong(message: str, remedy: str, place: str = "", others: tuple[str, ...] = ()) -> PydanticCustomError:
-    """A finding of our own inside a validator; place, others: keys below the one that is being validated."""
-    context = {"message": message, "remedy": remedy, "place": place, "others": others}
-    return PydanticCustomError("wrong", "{message}; {remedy}", context)
 
 
 def explain(error: ValidationError, model: type[BaseModel], place: str) -> InputError:

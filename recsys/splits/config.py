@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, Self, TypeAlias
 
-from pydantic import Field, NonNegativeInt, model_validator
+from pydantic import Field, model_validator
 
-from recsys.config import Config
+from recsys.config import Config, Seed
 
 Share: TypeAlias = Annotated[float, Field(gt=0, lt=1)]
 ShareOrNone: TypeAlias = Annotated[float, Field(ge=0, lt=1)]
@@ -47,7 +47,7 @@ class RandomSplit(TwoShares):
     """Rows drawn at random."""
 
     kind: Literal["random"] = "random"
-    seed: NonNegativeInt = 42
+    seed: Seed = 42
 
 
 class LeaveOneOutSplit(SplitOptions):
@@ -59,7 +59,7 @@ class LeaveOneOutSplit(SplitOptions):
     kind: Literal["leave-one-out"]
     order: Literal["time", "random"] = "time"
     validation: Annotated[float, Field(ge=0, le=1)] = 1.0
-    seed: NonNegativeInt = 42
+    seed: Seed = 42
 
 
 class TemporalSplit(TwoShares):
@@ -80,7 +80,7 @@ class KFoldSplit(SplitOptions):
     kind: Literal["k-fold"]
     folds: Annotated[int, Field(ge=2, le=100)] = 5
     validation: ShareOrNone = 0.1
-    seed: NonNegativeInt = 42
+    seed: Seed = 42
 
     @model_validator(mode="after")
     def _something_to_train_on(self) -> Self:
@@ -97,7 +97,7 @@ class ColdUsersSplit(TwoShares):
 
     kind: Literal["cold-users"]
     history: ShareOrNone = 0.0
-    seed: NonNegativeInt = 42
+    seed: Seed = 42
 
 
 class RollingSplit(SplitOptions):
@@ -118,7 +118,7 @@ class PredefinedSplit(SplitOptions):
     kind: Literal["predefined"]
     test: Annotated[str, Field(min_length=1)]
     validation: ShareOrNone | Annotated[str, Field(min_length=1)] | None = None
-    seed: NonNegativeInt = 42
+    seed: Seed = 42
 
 
 SplitConfig: TypeAlias = Annotated[

@@ -65,10 +65,17 @@ class Case:
         """The first few rows, in words."""
         data = self.data
         named = [
-            f"row {row + 1:,} (user {data.users.ids[data.user[row]]}, item {data.items.ids[data.item[row]]})"
+            f"{self._number(int(row))} (user {data.users.ids[data.user[row]]}, item {data.items.ids[data.item[row]]})"
             for row in rows[:SHOWN]
         ]
         return ("first: " if len(rows) > len(named) else "") + ", ".join(named)
+
+    def _number(self, row: int) -> str:
+        """A row by its number in the data; one of a test file by its number there. Headers are not counted."""
+        part = self.data.part
+        if part is None or not part[row]:
+            return f"row {row + 1:,}"
+        return f"test row {np.count_nonzero(part[: row + 1] == part[row]):,}"
 
 
 def no_positives(case: Case) -> Finding | None:

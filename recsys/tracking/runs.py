@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import math
 import os
 import socket
@@ -34,6 +35,8 @@ MAX_PARAM = 500
 RUNNING = "attributes.status = 'RUNNING'"
 COMPARISON, RETRAINING, TUNING = "comparison", "retraining", "tuning"
 CANDIDATE, TRIAL = "candidate", "trial"
+# MLflow's UI opens an experiment of this kind with the table of its runs, others with the traces of agents.
+EXPERIMENT_TAGS = {"mlflow.experimentKind": "custom_model_development"}
 
 
 @dataclass(frozen=True)
@@ -95,7 +98,7 @@ class Tracker:
             folder = self._settings.artifacts / name
             location = folder.as_uri() if self._settings.owns_tracking else None
             try:
-                return str(self.client.create_experiment(full, artifact_location=location))
+                return str(self.client.create_experiment(full, artifact_location=location, tags=EXPERIMENT_TAGS))
             except MlflowException:
                 found = self.client.get_experiment_by_name(full)
                 if found is None:
@@ -122,7 +125,7 @@ class Tracker:
         experiment_id = self.experiment(name)
         self._mark_dead(experiment_id)
         found = None if fresh else self._parent(experiment_id, run_key, role)
-        own = {"role": role, "run_key": run_key, "process": _process_name(), **tags}
+        own = {"role": role, "run_key": run_key, "process": _process_name(), **_author_tags(), **tags}
         if found is None:
             run_name = name if role == COMPARISON else f"{name}-{role}"
             found = self.client.create_run(experiment_id, run_name=run_name, tags=own)
@@ -143,6 +146,7 @@ class Tracker:
             "label": label,
             "seed": str(seed),
             "fold": str(fold),
+            **_author_tags(),
         }
         run = self.client.create_run(parent.experiment_id, run_name=name, tags=tags)
         self._log_params(run.info.run_id, {"model": settings["name"], "seed": seed, "fold": fold} | dict(settings))
@@ -246,7 +250,7 @@ class Tracker:
     def trouble(self, error: Exception) -> RunError:
         """An error of MLflow in words."""
         full = disk_full(self._settings.root) if self._settings.owns_tracking else None
-        first = str(error).strip().splitlines()[0]
+        first = (str(error).strip() or type(error).__name__).splitlines()[0]
         remedy = "look at its server" if not self._settings.owns_tracking else "is something else writing to it?"
         return full or RunError(f"MLflow ({self._settings.mlflow_uri})", first, remedy)
 
@@ -330,6 +334,15 @@ def _finite(key: str, value: float) -> float:
     if not math.isfinite(value):
         raise ValueError(f"{key} is {value}, which MLflow would turn into another number")
     return float(value)
+
+
+def _author_tags() -> dict[str, str]:
+    """What MLflow's UI shows in the columns User and Source."""
+    try:
+        user = getpass.getuser()
+    except (OSError, KeyError):  # a container's user may have no name
+        user = str(os.getuid())
+    return {"mlflow.user": user, "mlflow.source.name": "recsys", "mlflow.source.type": "LOCAL"}
 
 
 def _process_name() -> str:

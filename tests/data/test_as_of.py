@@ -134,7 +134,7 @@ class TestTables:
         write("logs/a.csv", "user,item,value,timestamp\n1,a,1,100\n1,b,1,900\n2,c,1,100\n")
         write("logs/b.csv", "user,item,value,timestamp\n1,b,1,900\n2,c,1,900\n3,c,x,100\n3,d,y,100\n")
         assert refusal(150 * SECOND, interactions="logs") == (
-            "logs/b.csv, row 4: value is 'x', a number is needed (1 more such row; first at 4)"
+            "logs/b.csv, row 4: value is 'x', a number is needed (1 more such row; first at 4); mend that row"
         )
         write("logs/b.csv", "user,item,value,timestamp\n1,b,1,900\n2,c,1,900\n2,c,1,100\n")
         assert refusal(150 * SECOND, interactions="logs").startswith(

@@ -134,7 +134,7 @@ def test_refused(header: str, row: str, message: str) -> None:
 
 def test_one_bad_rating_is_refused_and_not_passed_over() -> None:
     write("events.csv", "user,item,rating", "1,2,3", "2,3,4", "3,4,great")
-    with pytest.raises(InputError, match=r"^events\.csv, row 4: rating is 'great', a number is needed$"):
+    with pytest.raises(InputError, match=r"^events\.csv, row 4: rating is 'great', a number is needed; mend that row$"):
         propose("events.csv")
 
 

@@ -141,11 +141,11 @@ class TestTypes:
         assert load_sql(as_of=NOON).account["read"] == 2
         assert newest(config(), Settings(), as_of=NOON).later == 1
         postgres.table('"user" int, item int, timestamp time', [(1, 1, "12:00"), (2, 2, "13:00")], "clocks")
-        assert "'timestamp' holds values of type time64[us], times are needed" in refusal("clocks")
+        assert "'timestamp' holds values of type time64[us]; times are needed" in refusal("clocks")
 
     def test_types_that_fit_no_role(self, postgres: Database) -> None:
         postgres.table('"user" int, item int, value bytea', [(1, 1, b"x"), (2, 2, b"y")])
-        assert refusal() == "table events: column 'value' holds values of type binary, numbers are needed"
+        assert refusal() == "table events: column 'value' holds values of type binary; numbers are needed"
         assert refusal(columns={"item": "value"}).startswith("table events: column 'value' holds values of type binary")
 
     def test_features(self, postgres: Database) -> None:

@@ -65,7 +65,8 @@ def test_types_of_later_rows_change_nothing(sqlite: Database) -> None:
     assert data.users.ids[data.user].tolist() == then.users.ids[then.user].tolist() == [9, 10, 11]
     assert inputs(config(), None, Settings(), as_of=100 * SECOND) == own
     assert inputs(config(), None, Settings()) != own
-    message = "table events ordered by timestamp, user, item, value, row 4: value is 'great', a number is needed"
+    place = "table events ordered by timestamp, user, item, value, row 4"
+    message = f"{place}: value is 'great', a number is needed; mend that row"
     assert refusal(as_of=101 * SECOND) == message
 
 
@@ -77,9 +78,12 @@ def test_integers_and_text_that_write_the_same_are_the_same_ids(sqlite: Database
 
 def test_ids_that_are_none(sqlite: Database) -> None:
     sqlite.table("user, item", [(1.5, 1), (2, 2)])
-    assert refusal() == "table events ordered by user, item, row 1: user is '1.5', an id is an integer or a string"
+    assert (
+        refusal()
+        == "table events ordered by user, item, row 1: user is '1.5', an id is an integer or a string; mend that row"
+    )
     sqlite.run("UPDATE events SET user = x'00ff'")
-    assert refusal() == "table events: column 'user' holds values of type binary, integers or strings are needed"
+    assert refusal() == "table events: column 'user' holds values of type binary; integers or strings are needed"
 
 
 def test_a_snapshot_beside_a_writer(sqlite: Database, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -284,7 +284,10 @@ class TestPlaces:
                 "data.interactions: no file matches none/*.csv; tables end in .csv, .tsv, .txt, .dat, "
                 ".parquet, .pq, also with .gz",
             ),
-            ("memory://bucket/c.csv", "data.interactions: there is no file memory://bucket/c.csv"),
+            (
+                "memory://bucket/c.csv",
+                "data.interactions: there is no file memory://bucket/c.csv; name one that is there",
+            ),
             (
                 "foo://bucket/c.csv",
                 "data.interactions: 'foo' is no known kind of file system; see fsspec.io for those there are",
@@ -315,7 +318,10 @@ class TestPlaces:
 
     def test_other_types_in_the_second_file(self) -> None:
         pd.DataFrame({"user": [2.5], "item": ["b"]}).to_parquet("parts/day=2.parquet")
-        assert refusal("parts") == "parts/day=2.parquet, row 1: user is '2.5', an id is an integer or a string"
+        assert (
+            refusal("parts")
+            == "parts/day=2.parquet, row 1: user is '2.5', an id is an integer or a string; mend that row"
+        )
         pd.DataFrame({"user": ["2"], "item": ["b"]}).to_parquet("parts/day=2.parquet")
         assert triples(load_table("parts")) == [(1, "a"), (2, "b")]
         pd.DataFrame({"user": [[1]], "item": ["b"]}).to_parquet("parts/day=2.parquet")
@@ -337,8 +343,14 @@ class TestBadValues:
     @pytest.mark.parametrize(
         ("text", "message"),
         [
-            ("user,item,value\n1,a,great\n", "events.csv, row 2: value is 'great', a number is needed"),
-            ("user,item,value\n1,a,inf\n", "events.csv, row 2: value is 'inf', a finite number is needed"),
+            (
+                "user,item,value\n1,a,great\n",
+                "events.csv, row 2: value is 'great', a number is needed; mend that row",
+            ),
+            (
+                "user,item,value\n1,a,inf\n",
+                "events.csv, row 2: value is 'inf', a finite number is needed; mend that row",
+            ),
             (
                 "user,item\n1,a\n2\n",
                 "events.csv, row 3: 1 field, the header names 2 columns; "
@@ -365,7 +377,8 @@ class TestBadValues:
         rows = [f"{n},{n % 7},{n % 5}" for n in range(10_440)]
         write("events.csv", "\n".join(["user,item,rating", *rows, "5,5,great", "6,5,?", "7,5,-", "8,5,x"]))
         assert refusal(columns={"value": "rating"}) == (
-            "events.csv, row 10,442: rating is 'great', a number is needed (3 more such rows; first at 10,442)"
+            "events.csv, row 10,442: rating is 'great', a number is needed (3 more such rows; first at 10,442); "
+            "mend that row"
         )
 
 
@@ -398,7 +411,10 @@ class TestPredefined:
         ("test", "message"),
         [
             ("user,item\n1,a\n", "split.test: the file test.csv has no column 'rating'; it has: user, item"),
-            ("user,item,rating\n1,a,x\n", "test.csv, row 2: rating is 'x', a number is needed"),
+            (
+                "user,item,rating\n1,a,x\n",
+                "test.csv, row 2: rating is 'x', a number is needed; mend that row",
+            ),
             ("user,rating\n1,2\n", "data.columns.item: the file test.csv has no column 'item'; it has: user, rating"),
         ],
     )

@@ -44,10 +44,10 @@ def test_numbers(values: list[Any], wanted: list[float]) -> None:
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        (["1", "great"], "t.csv, row 3: rating is 'great', a number is needed"),
+        (["1", "great"], "t.csv, row 3: rating is 'great', a number is needed; mend that row"),
         (
             ["1", "great", "2", "bad", "", "x"],
-            "t.csv, row 3: rating is 'great', a number is needed (3 more such rows; first at 3)",
+            "t.csv, row 3: rating is 'great', a number is needed (3 more such rows; first at 3); mend that row",
         ),
         (["1", "4,5"], "t.csv, row 3: rating is '4,5', a number is needed; write decimals with a point, as in 4.5"),
         (["1.234,5"], "t.csv, row 2: rating is '1.234,5', a number is needed; write decimals with a point, as in 4.5"),
@@ -63,13 +63,13 @@ def test_numbers(values: list[Any], wanted: list[float]) -> None:
             "t.csv, row 3: rating is 'nan', which marks a missing value; a number is needed; "
             "fill it or leave the row out",
         ),
-        (["-inf"], "t.csv, row 2: rating is '-inf', a finite number is needed"),
-        (["1e400"], "t.csv, row 2: rating is '1e400', a finite number is needed"),
-        ([float("inf")], "t.csv, row 2: rating is 'inf', a finite number is needed"),
-        (["0x10"], "t.csv, row 2: rating is '0x10', a number is needed"),
+        (["-inf"], "t.csv, row 2: rating is '-inf', a finite number is needed; mend that row"),
+        (["1e400"], "t.csv, row 2: rating is '1e400', a finite number is needed; mend that row"),
+        ([float("inf")], "t.csv, row 2: rating is 'inf', a finite number is needed; mend that row"),
+        (["0x10"], "t.csv, row 2: rating is '0x10', a number is needed; mend that row"),
         (
             [dt.date(2024, 1, 1)],
-            "t.csv: column 'rating' holds values of type date32[day], numbers are needed",
+            "t.csv: column 'rating' holds values of type date32[day]; numbers are needed",
         ),
     ],
 )
@@ -126,16 +126,19 @@ ISO = "seconds since 1970, or ISO 8601 such as 2024-01-31 or 2024-01-31T12:00:00
     [
         (
             ["31/01/2024", "x"],
-            f"t.csv, row 2: ts is '31/01/2024', a time is needed: {ISO} (1 more such row; first at 2)",
+            f"t.csv, row 2: ts is '31/01/2024', a time is needed (1 more such row; first at 2); write {ISO}",
         ),
-        (["2024-01-31", "2024-02-30"], f"t.csv, row 3: ts is '2024-02-30', a time is needed: {ISO}"),
+        (
+            ["2024-01-31", "2024-02-30"],
+            f"t.csv, row 3: ts is '2024-02-30', a time is needed; write {ISO}",
+        ),
         (["2024-01-31", ""], "t.csv, row 3: ts is empty, a time is needed; fill it or leave the row out"),
         ([1, None], "t.csv, row 3: ts is empty, a time is needed; fill it or leave the row out"),
         (
             ["1.5", "nan"],
             "t.csv, row 3: ts is 'nan', which marks a missing value; a time is needed; fill it or leave the row out",
         ),
-        (["1.5", "inf"], f"t.csv, row 3: ts is 'inf', a time is needed: {ISO}"),
+        (["1.5", "inf"], f"t.csv, row 3: ts is 'inf', a time is needed; write {ISO}"),
         (
             ["2024-01-31", "1700000000"],
             "t.csv, row 3: ts is '1700000000', where the rows above hold dates; use one kind of time",
@@ -153,7 +156,7 @@ ISO = "seconds since 1970, or ISO 8601 such as 2024-01-31 or 2024-01-31T12:00:00
             [1700000000000, 1700000000],
             "t.csv, row 3: ts is '1700000000', which reads as seconds, where others read as milliseconds; use one unit",
         ),
-        ([True], "t.csv: column 'ts' holds values of type bool, times are needed"),
+        ([True], "t.csv: column 'ts' holds values of type bool; times are needed"),
     ],
 )
 def test_times_refused(values: list[Any], message: str) -> None:
@@ -200,12 +203,12 @@ def test_ids_may_be_missing_where_they_are_optional(values: list[Any]) -> None:
             ["1", "NULL"],
             "t.csv, row 3: user is 'NULL', which marks a missing value; an id is needed; leave the row out",
         ),
-        ([1.0, 2.5], "t.csv, row 3: user is '2.5', an id is an integer or a string"),
+        ([1.0, 2.5], "t.csv, row 3: user is '2.5', an id is an integer or a string; mend that row"),
         (
             [1.0, float("nan")],
             "t.csv, row 3: user is 'nan', which marks a missing value; an id is needed; leave the row out",
         ),
-        ([True], "t.csv: column 'user' holds values of type bool, integers or strings are needed"),
+        ([True], "t.csv: column 'user' holds values of type bool; integers or strings are needed"),
     ],
 )
 def test_ids_refused(values: list[Any], message: str) -> None:

@@ -37,6 +37,8 @@ class TestReading:
             ("a: &x {b: 1}\nc: *x\n", ", line 2", "is not plain YAML: aliases are not used in a spec"),
             ("a: !!python/object/apply:os.system ['true']\n", ", line 1", "a tag such as !!python is not allowed"),
             ("a: 1\nb: !mine 3\n", ", line 2", "a tag such as !!python is not allowed"),
+            ("a: !!binary aGVsbG8=\n", ", line 1", "a tag such as !!python is not allowed"),
+            ("a: !!set {b}\n", ", line 1", "a tag such as !!python is not allowed"),
             ("a: 1\nb: 2\na: 3\n", ", line 3", "is not plain YAML: the key 'a' stands twice"),
             ("models:\n  - {name: mf, epochs: 1, epochs: 2}\n", ", line 2", "the key 'epochs' stands twice"),
             ("a: [1, 2\nb: 3\n", ", line 2", "is not plain YAML: expected ',' or ']'"),

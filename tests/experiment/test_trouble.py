@@ -195,6 +195,11 @@ WRONG = [
     # the rest
     ({"seeds": []}, "seeds", "is []", "a list with at least 1 entry is needed"),
     ({"seeds": [-1]}, "seeds[0]", "is -1", "a number of at least 0 is needed"),
+    ({"seeds": [2**32]}, "seeds[0]", "is 4294967296", "a number below 4294967296 is needed"),
+    ({"seeds": [True]}, "seeds", "is true", "a number is needed"),
+    ({"positive": False}, "positive", "is false", "a number is needed"),
+    ({"models": [{"name": "mf", "epochs": True}]}, "models[0].epochs", "is true", "a number is needed"),
+    ({"evaluation": {"k": [5, True]}}, "evaluation.k", "is true", "a number is needed"),
     ({"seeds": ["a"]}, "seeds[0]", "is 'a'", "a whole number is needed"),
     ({"seeds": 5}, "seeds", "is 5", "a list is needed, such as [a, b]"),
     ({"seeds": [1, 2, 1]}, "seeds", "a seed stands twice", "name each seed once"),

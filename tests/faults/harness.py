@@ -49,7 +49,8 @@ def environment(home: Path, **more: str) -> dict[str, str]:
         for name, value in os.environ.items()
         if not name.startswith(("PREFECT_", "MLFLOW_", "RECSYS_", "COV_"))
     }
-    return {**kept, "RECSYS_HOME": str(home), "PYTHONPATH": f"{ROOT}:{PLUGIN}", **more}
+    path = f"{RECSYS.parent}{os.pathsep}{os.environ['PATH']}"
+    return {**kept, "RECSYS_HOME": str(home), "PYTHONPATH": f"{ROOT}:{PLUGIN}", "PATH": path, **more}
 
 
 @dataclass(frozen=True)

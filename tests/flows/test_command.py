@@ -8,12 +8,13 @@ import os
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import typer
 
 from flows import command as command_module
-from flows.command import INTERRUPTED, TERMINATED, Speech, Terminated, again, command, run_app
+from flows.command import INTERRUPTED, TERMINATED, Speech, Terminated, again, command, run_app, typed
 from recsys.errors import InputError, RunError
 
 
@@ -21,6 +22,7 @@ from recsys.errors import InputError, RunError
 def surroundings(monkeypatch):
     """A command line, and the handler of TERM as it was."""
     monkeypatch.setattr(sys, "argv", ["/somewhere/recsys", "compare", "my spec.yaml", "--set", "k=[5]"])
+    monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
     before = signal.getsignal(signal.SIGTERM)
     yield
     signal.signal(signal.SIGTERM, before)
@@ -198,3 +200,29 @@ class TestUsage:
 
 def test_the_command_to_go_on_with():
     assert again() == AGAIN
+
+
+class TestACommandAsTyped:
+    @pytest.fixture
+    def tool(self, tmp_path, monkeypatch):
+        folder = tmp_path / "my env" / "bin"
+        folder.mkdir(parents=True)
+        (folder / "recsys").write_text("")
+        (folder / "recsys").chmod(0o755)
+        monkeypatch.setattr(sys, "executable", str(folder / "python"))
+        monkeypatch.setenv("PATH", "/nowhere")
+        monkeypatch.chdir(tmp_path)
+        return folder / "recsys"
+
+    def test_by_its_path_where_its_name_is_not_found(self, tool):
+        assert typed("recsys") == "'my env/bin/recsys'"
+        assert typed("no-such-tool") == "no-such-tool"
+
+    def test_by_its_name_in_an_environment_that_is_active(self, tool, monkeypatch):
+        monkeypatch.setenv("PATH", str(tool.parent))
+        assert typed("recsys") == "recsys"
+
+    def test_in_full_from_elsewhere(self, tool, monkeypatch, tmp_path):
+        (tmp_path / "elsewhere").mkdir()
+        monkeypatch.chdir(tmp_path / "elsewhere")
+        assert typed("recsys") == f"'{tool}'"

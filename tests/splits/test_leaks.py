@@ -56,6 +56,12 @@ class TestAccount:
         assert len(positives(make([0], [0]), np.array([0]), 4)) == 1
 
 
+def test_rows_of_a_test_file_have_its_numbers(make):
+    data = make([0, 0, 1, 0, 1], [0, 1, 0, 2, 0], part=[0, 0, 0, 1, 1])
+    assert Case(data, fold_of(5, [3, 4])).where(np.array([4])) == "test row 2 (user 10, item 0)"
+    assert Case(data, fold_of(5, [3, 4])).where(np.array([1])) == "row 2 (user 0, item 10)"
+
+
 class TestLeaks:
     @pytest.mark.parametrize("kind", ["random", "leave-one-out", "temporal", "user-temporal", "k-fold", "cold-users"])
     def test_distinct_pairs_leak_nothing(self, world, kind):

@@ -14,7 +14,7 @@ from recsys.store import file_digest
 from tasks import results
 from tasks.context import Cell
 from tasks.manifest import manifest_of
-from tasks.results import publish_report, rank_models, run_link
+from tasks.results import publish_report, rank_models
 from tasks.stages import evaluate, fit_and_recommend, load_data, split_data
 
 pytestmark = pytest.mark.usefixtures("models", "children", "prefect")
@@ -180,8 +180,4 @@ class TestPublishing:
         assert ok["ndcg@10"] == float(f"{result.leaderboard['ndcg@10'][0]:.5g}")
         assert (broken["status"], broken["ndcg@10"]) == ("it never works", None)
         assert json.loads(json.dumps(links["leaderboard"], allow_nan=False)) == links["leaderboard"]
-        assert links["mlflow-run"] == "http://127.0.0.1:5000/#/experiments/7/runs/parent"
-
-    def test_the_link_to_a_server(self, run_of, recorder, monkeypatch):
-        monkeypatch.setenv("MLFLOW_TRACKING_URI", "https://mlflow.example/")
-        assert run_link(run_of(), recorder) == "https://mlflow.example/#/experiments/7/runs/parent"
+        assert links["mlflow-run"] == "http://127.0.0.1:5000/#/experiments/7/runs/parent?workflowType=machine_learning"

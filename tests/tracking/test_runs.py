@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import math
 import os
 import socket
@@ -42,6 +43,7 @@ class TestExperiment:
         found = tracker.client.get_experiment(tracker.experiment("demo"))
         assert found.name == "recsys/demo"
         assert found.artifact_location == (settings.root / "artifacts" / "demo").as_uri()
+        assert found.tags["mlflow.experimentKind"] == "custom_model_development"
 
     def test_is_made_once(self, tracker):
         tracker.open()
@@ -69,6 +71,10 @@ class TestExperiment:
         with pytest.raises(RunError, match=r"MLflow \(sqlite:///.*mlflow.db\): no; "):
             tracker.experiment("demo")
 
+    @pytest.mark.parametrize(("error", "said"), [(MlflowException(" "), "MlflowException"), (OSError(), "OSError")])
+    def test_an_error_without_words_has_its_name(self, tracker, error, said):
+        assert tracker.trouble(error).message == said
+
     def test_elsewhere_the_place_is_left_to_the_server(self, settings, monkeypatch, tmp_path):
         monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
         asked = []
@@ -77,7 +83,7 @@ class TestExperiment:
         monkeypatch.setattr(
             tracker.client,
             "create_experiment",
-            lambda name, artifact_location: asked.append((name, artifact_location)) or "7",
+            lambda name, artifact_location, tags: asked.append((name, artifact_location)) or "7",
         )
         assert tracker.experiment("demo") == "7"
         assert asked == [("recsys/demo", None)]
@@ -96,7 +102,17 @@ class TestParent:
             "git.commit": "abc",
             "process": f"{socket.gethostname()}:{os.getpid()}:{own.create_time():.0f}",
         }
+        assert run.data.tags["mlflow.user"] == getpass.getuser()
+        assert run.data.tags["mlflow.source.name"] == "recsys"
         assert parent.children == {}
+
+    def test_of_a_user_without_a_name(self, tracker, monkeypatch):
+        def nobody():
+            raise KeyError("uid not found")
+
+        monkeypatch.setattr(getpass, "getuser", nobody)
+        run = tracker.client.get_run(reopened(tracker).run_id)
+        assert run.data.tags["mlflow.user"] == str(os.getuid())
 
     def test_is_found_again_by_its_key(self, tracker, parent):
         tracker.close(parent.run_id, "FAILED")

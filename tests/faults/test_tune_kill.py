@@ -1,0 +1,60 @@
+"""SIGKILL in the middle of a search: the same command goes on, and no trial is lost, repeated or recorded twice."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from faults.harness import WORLD, Workplace, recorded
+
+SEARCH = {
+    "name": "tuned",
+    "data": WORLD,
+    "models": ["ease", {"name": "mf", "epochs": 4}],
+    "evaluation": {"metrics": ["ndcg", "rmse"], "k": [10]},
+    "tuning": {"trials": 6, "seconds": 3000},
+    "runner": {"workers": 2},
+}
+COMMAND = ("tune", "spec.yaml", "--json")
+
+
+def found(text: str) -> list[dict[str, Any]]:
+    """What was found of each model, without what is measured."""
+    return [{key: value for key, value in each.items() if key != "seconds"} for each in json.loads(text)["models"]]
+
+
+@pytest.mark.parametrize("with_children", [False, True], ids=["alone", "with its children"])
+def test_goes_on_where_it_was(tmp_path: Path, databases: Path, shared: Path, with_children: bool) -> None:
+    place = Workplace(tmp_path / "place", SEARCH).seed(databases)
+    command = place.start(*COMMAND)
+    command.wait_for(lambda: len(place.stored("trial")) >= 3 and place.children(), "a trial after three")
+    command.kill(with_children)
+    place.assert_empty()
+    before = {path.name: (path / "outcome.json").read_text() for path in place.stored("trial")}
+    fits = {path.name for path in place.stored("fit")}
+
+    ended = place.run(*COMMAND)
+    assert ended.status == 0, ended.said
+    after = {path.name: (path / "outcome.json").read_text() for path in place.stored("trial")}
+    assert before.items() <= after.items()
+    assert fits <= {path.name for path in place.stored("fit")}
+    assert len(after) == 12
+    assert found(ended.out) == found(undisturbed(shared, databases))
+    runs = [run for run in recorded(place.home) if run.active]
+    trials = [(run.tags["label"], int(run.tags["trial"])) for run in runs if run.tags["role"] == "trial"]
+    assert sorted(trials) == [(label, number) for label in ("ease", "mf") for number in range(6)]
+    assert {run.status for run in runs} == {"FINISHED"}
+    assert len(runs) == 13
+    place.assert_empty()
+
+
+def undisturbed(shared: Path, databases: Path) -> str:
+    """What the search answers that nothing disturbed."""
+    place, answer = Workplace(shared / "undisturbed-search", SEARCH), shared / "undisturbed-search.json"
+    if not answer.exists():
+        ended = place.seed(databases).run(*COMMAND)
+        assert ended.status == 0, ended.said
+        answer.write_text(ended.out)
+    return answer.read_text()
