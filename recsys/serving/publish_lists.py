@@ -31,7 +31,7 @@ class UserLists:
     """The k best items of every user of training, each looked at, as they were evaluated, and of unknown users.
 
     version, time: what made them and when, the same in every row. allowed: the only items listed; None: all. The time
-    it takes is that of users × items scores: with vectors of 64 and 100,000 items a million users are 330 CPU seconds.
+    it takes is that of users × items scores: a million users of 100,000 items with vectors of 64 are 400 CPU seconds.
     """
 
     bundle: Bundle

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import psutil
 
-from tests.benchmarks import commands, library
+from tests.benchmarks import commands, library, publish, serving
 from tests.benchmarks.measure import Figure
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "benchmarks.md"
@@ -21,7 +21,13 @@ LIBRARIES = ("prefect", "mlflow", "torch", "numpy", "scipy", "pandas", "pyarrow"
 def main() -> None:
     """Measure, and write the page."""
     lines = list(_head())
-    for title, figures in (("Commands", commands.figures()), ("Inner loops", library.figures())):
+    parts = (
+        ("Commands", commands.figures()),
+        ("Inner loops", library.figures()),
+        ("Serving", serving.figures()),
+        ("Publishing", publish.figures(n_users=100_000)),
+    )
+    for title, figures in parts:
         lines += ["", f"## {title}", "", *_table(figures)]
     PAGE.write_text("\n".join(lines) + "\n")
 

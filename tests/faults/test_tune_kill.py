@@ -25,6 +25,7 @@ def found(text: str) -> list[dict[str, Any]]:
     return [{key: value for key, value in each.items() if key != "seconds"} for each in json.loads(text)["models"]]
 
 
+@pytest.mark.soak
 @pytest.mark.parametrize("with_children", [False, True], ids=["alone", "with its children"])
 def test_goes_on_where_it_was(tmp_path: Path, databases: Path, shared: Path, with_children: bool) -> None:
     place = Workplace(tmp_path / "place", SEARCH).seed(databases)
