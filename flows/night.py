@@ -136,4 +136,4 @@ def _for_retraining(spec: Experiment) -> Experiment:
     evaluation = spec.evaluation
     if evaluation.candidates not in NAMED:
         evaluation = evaluation.model_copy(update={"candidates": "train"})
-    return spec.model_copy(update={"split": plain, "evaluation": evaluation, "models": spec.models[:1]})
+    return spec.model_copy(update={"split": plain, "evaluation": evaluation, "models": spec.models[:1], "tuning": None})

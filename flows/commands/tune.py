@@ -10,6 +10,7 @@ from rich.table import Table
 
 from flows.command import Speech
 from flows.orchestration import orchestrated
+from recsys.comparison.result import require_writable
 from recsys.data.load import inputs
 from recsys.errors import InputError, RunError, not_written
 from recsys.experiment.spec import Experiment
@@ -29,6 +30,7 @@ def run(
     target, settings, began = out or Path(f"{spec.stem}-tuned.yaml"), Settings(), time.monotonic()
     if target.exists():
         raise _taken(target)
+    require_writable(target.parent)
     budget = {"trials": trials, "seconds": seconds}
     named = [f"tuning.{name}={value}" for name, value in budget.items() if value is not None]
     experiment = Experiment.load(spec, [*overrides, *named])
