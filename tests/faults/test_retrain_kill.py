@@ -188,7 +188,9 @@ def test_killed_at_a_random_moment(shop: Workplace, undisturbed: dict[str, Any],
     assert set(flow_runs(shop.home)) <= {"Completed", "Crashed"}
 
 
-@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(
+    ("number", "status"), [(signal.SIGINT, 130), pytest.param(signal.SIGTERM, 143, marks=pytest.mark.soak)]
+)
 def test_stopped_in_mid_fit(tmp_path: Path, log: Path, databases: Path, server: str, number: int, status: int) -> None:
     place = workplace(tmp_path / "place", log, model="faulty").seed(databases)
     command = start(place, **HELD_UP, PREFECT_API_URL=server)

@@ -83,6 +83,7 @@ def only(done: Backtested) -> Course:
     return found
 
 
+@pytest.mark.soak
 def test_taste_that_changes_every_day(here: Path) -> None:
     """In processes of their own: what is a day old finds nothing, and each policy what its fresh days find."""
     write_world(here / "events.csv", fashion=True)
