@@ -78,7 +78,7 @@ def _rectools(lists: pd.DataFrame, truth: pd.DataFrame) -> float | None:
     python = PEERS / "bin" / "python"
     if not python.exists():
         subprocess.run([sys.executable, "-m", "venv", str(PEERS)], check=True)
-        asked = [str(python), "-m", "pip", "install", "--quiet", "rectools==0.19.0", "pyarrow"]
+        asked = [str(python), "-m", "pip", "install", "--quiet", "rectools==0.19.0", "pyarrow<22"]
         if subprocess.run(asked, check=False).returncode != 0:
             return None
     lists.to_parquet(PEERS / "lists.parquet")
