@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 
-from flows.finishing import as_they_finish
+from flows.finishing import SomeFailedError, as_they_finish
 from flows.local import local_flow
 from flows.logs import LogReporter
 from flows.session import options, recording, supervised
@@ -33,13 +33,11 @@ from tasks.stages import fit_and_recommend, folds_of, load_data, split_data
 ROLE = "backtest"
 
 
-class BacktestFailedError(RunError):
+class BacktestFailedError(SomeFailedError):
     """Some models failed; `backtest` holds what the others reached."""
 
     def __init__(self, backtest: Backtested, failures: dict[str, str]) -> None:
-        first, reason = next(iter(failures.items()))
-        others = f" ({len(failures) - 1} more failed)" if len(failures) > 1 else ""
-        super().__init__(first, f"{reason}{others}", "the others are done; run again to try what failed")
+        super().__init__(failures)
         self.backtest = backtest
 
 

@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
-from flows.finishing import as_they_finish
+from flows.finishing import SomeFailedError, as_they_finish
 from flows.local import local_flow
 from flows.session import options, recording, session
 from flows.tune import tune_models
 from recsys.comparison.assemble import CellResult
 from recsys.comparison.result import Comparison
-from recsys.errors import RunError
 from recsys.experiment.spec import Experiment
 from tasks.context import Cell
 from tasks.results import publish_report, rank_models
 from tasks.stages import check_leaks, evaluate, fit_and_recommend, folds_of, load_data, split_data
 
 
-class ModelsFailedError(RunError):
+class ModelsFailedError(SomeFailedError):
     """Some models failed; `comparison` holds what the others reached."""
 
     def __init__(self, comparison: Comparison, failures: dict[str, str]) -> None:
-        first, reason = next(iter(failures.items()))
-        others = f" ({len(failures) - 1} more failed)" if len(failures) > 1 else ""
-        super().__init__(first, f"{reason}{others}", "the others are done; run again to try what failed")
+        super().__init__(failures)
         self.comparison = comparison
 
 

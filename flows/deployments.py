@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from flows.events import CHANGED, DONE, resource_of
 from recsys.errors import InputError, RunError
 from recsys.experiment.documents import read_document
 from recsys.experiment.spec import Experiment
@@ -61,12 +63,25 @@ class _Plain(yaml.SafeDumper):
 
 def _comparison(path: Path) -> dict[str, Any]:
     Experiment.load(path)
+    return _heavy("compare", path.stem, path, _first_comment(path))
+
+
+def _heavy(
+    flow: str,
+    name: str,
+    path: Path,
+    description: str | None,
+    schedule: Mapping[str, str] | None = None,
+    **parameters: Any,
+) -> dict[str, Any]:
+    """A deployment that works on the spec at `path` and keeps the cores busy: never twice at once."""
     return {
-        "name": path.stem,
-        "entrypoint": "flows.compare.compare",
-        "description": _first_comment(path),
-        "tags": ["compare"],
-        "parameters": {"spec": read_document(path), "overrides": []},
+        "name": name,
+        "entrypoint": f"flows.{flow}.{flow}",
+        "description": description,
+        "tags": [flow],
+        "parameters": {"spec": read_document(path), "overrides": [], **parameters},
+        **({} if schedule is None else {"schedules": [dict(schedule)]}),
         "work_pool": {"name": POOL},
         "concurrency_limit": {"limit": 1, "collision_strategy": "ENQUEUE"},
     }
@@ -74,46 +89,21 @@ def _comparison(path: Path) -> dict[str, Any]:
 
 def _retraining(path: Path) -> list[dict[str, Any]]:
     name = Experiment.load(path).name
-    champion = {"prefect.resource.id": f"recsys.champion.{name}"}
+    champion = {"prefect.resource.id": resource_of(name)}
     flow = {"prefect.resource.role": "flow", "prefect.resource.name": "retrain"}
     run = {"type": "event", "match": {"prefect.resource.id": "prefect.flow-run.*"}, "match_related": flow}
-    retrain: dict[str, Any] = {
-        "name": path.stem,
-        "entrypoint": "flows.retrain.retrain",
-        "description": _first_comment(path),
-        "tags": ["retrain"],
-        "parameters": {"spec": read_document(path), "overrides": [], "as_of": None},
-        "schedules": [dict(NIGHTLY)],
-        "work_pool": {"name": POOL},
-        "concurrency_limit": {"limit": 1, "collision_strategy": "ENQUEUE"},
-    }
-    tune = {
-        "name": "monthly",
-        "entrypoint": "flows.tune.tune",
-        "description": f"The settings of {name} searched anew; the tuned spec is in the run's artifacts in MLflow.",
-        "tags": ["tune"],
-        "parameters": {"spec": read_document(path), "overrides": []},
-        "schedules": [dict(MONTHLY)],
-        "work_pool": {"name": POOL},
-        "concurrency_limit": {"limit": 1, "collision_strategy": "ENQUEUE"},
-    }
-    backtest = {
-        "name": "weekly",
-        "entrypoint": "flows.backtest.backtest",
-        "description": f"How fast the models of {name} age, and how often to retrain them.",
-        "tags": ["backtest"],
-        "parameters": {"spec": read_document(path), "overrides": [], "every": None, "periods": None},
-        "schedules": [dict(WEEKLY)],
-        "work_pool": {"name": POOL},
-        "concurrency_limit": {"limit": 1, "collision_strategy": "ENQUEUE"},
-    }
+    searched = f"The settings of {name} searched anew; the tuned spec is in the run's artifacts in MLflow."
+    aged = f"How fast the models of {name} age, and how often to retrain them."
+    retrain = _heavy("retrain", path.stem, path, _first_comment(path), NIGHTLY, as_of=None)
+    tune = _heavy("tune", "monthly", path, searched, MONTHLY)
+    backtest = _heavy("backtest", "weekly", path, aged, WEEKLY, every=None, periods=None)
     publish = {
         "name": "after-promotion",
         "entrypoint": "flows.publish.publish",
         "description": f"The lists of {name} to RECSYS_PUBLISH_TO whenever its champion changes.",
         "parameters": {"name": name, "to": None},
         "work_pool": {"name": POOL, "work_queue_name": QUICK},
-        "triggers": [{"type": "event", "match": champion, "expect": ["recsys.champion.changed"]}],
+        "triggers": [{"type": "event", "match": champion, "expect": [CHANGED]}],
     }
     notify = {
         "name": "trouble",
@@ -143,7 +133,7 @@ def _retraining(path: Path) -> list[dict[str, Any]]:
                 "type": "event",
                 "posture": "Proactive",
                 "match": champion,
-                "expect": ["recsys.retraining.done"],
+                "expect": [DONE],
                 "within": SILENCE,
                 "parameters": {"text": f"{name}: no successful retraining for {SILENCE // 3600} hours"},
             },

@@ -21,9 +21,14 @@ def tell_prefect(record: DecisionRecord) -> None:
     os.environ["PREFECT_API_URL"] = url
     from prefect.events import emit_event
 
-    resource = {"prefect.resource.id": f"recsys.champion.{record.name}", "prefect.resource.name": record.name}
+    resource = {"prefect.resource.id": resource_of(record.name), "prefect.resource.name": record.name}
     payload = {"name": record.name, "verdict": record.verdict, "version": record.version, "serving": record.serving}
     if record.decided_by != "person":
         emit_event(DONE, resource=resource, payload=payload)
-    if record.verdict in ("promoted", "rolled back"):
+    if record.changes_champion:
         emit_event(CHANGED, resource=resource, payload=payload)
+
+
+def resource_of(name: str) -> str:
+    """What Prefect calls the champion of an experiment."""
+    return f"recsys.champion.{name}"

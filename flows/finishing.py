@@ -6,11 +6,20 @@ from collections.abc import Iterator
 
 from prefect.futures import PrefectFuture, as_completed
 
-from recsys.errors import ExpectedError
+from recsys.errors import ExpectedError, RunError
 from recsys.experiment.launch import Stopped
 from recsys.store import Ref
 from tasks.context import Cell, Run
 from tasks.recorder import Recorder
+
+
+class SomeFailedError(RunError):
+    """Some models failed, and the others are done. failures: why, by row."""
+
+    def __init__(self, failures: dict[str, str]) -> None:
+        first, reason = next(iter(failures.items()))
+        others = f" ({len(failures) - 1} more failed)" if len(failures) > 1 else ""
+        super().__init__(first, f"{reason}{others}", "the others are done; run again to try what failed")
 
 
 def as_they_finish(

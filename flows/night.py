@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 from collections.abc import Iterator
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -110,11 +109,6 @@ def deciding(night: Night) -> Iterator[Recorder]:
         yield recorder
 
 
-def person() -> str:
-    """Who asks, as the machine knows them."""
-    return os.environ.get("USER") or os.environ.get("LOGNAME") or "somebody"
-
-
 def next_run() -> datetime | None:
     """When the schedule of this deployment begins the next run; None where there is none, or it cannot be asked."""
     if not deployment.id:
@@ -130,9 +124,8 @@ def next_run() -> datetime | None:
 
 def _for_retraining(spec: Experiment) -> Experiment:
     """The experiment without what retraining does not use: the split of the comparison, candidates from a file."""
-    split = spec.split
-    share = getattr(split, "validation", None)
-    plain = RandomSplit(test=0.01, validation=share if isinstance(share, float) and share < 0.9 else 0.0)
+    share = spec.validation_share
+    plain = RandomSplit(test=0.01, validation=share if share < 0.9 else 0.0)
     evaluation = spec.evaluation
     if evaluation.candidates not in NAMED:
         evaluation = evaluation.model_copy(update={"candidates": "train"})

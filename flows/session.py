@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
 from prefect.context import get_run_context
 from prefect.runtime import deployment, flow_run
 from prefect.settings import PREFECT_API_URL
@@ -28,7 +27,7 @@ from recsys.tracking.database import ensure_database
 from recsys.tracking.finished import finished_comparison
 from recsys.tracking.runs import COMPARISON, DataInput, Tracker
 from recsys.tracking.source import source_tags
-from tasks.context import Reporter, Run, width
+from tasks.context import Reporter, Run, alone, width
 from tasks.recorder import Recorder
 
 
@@ -75,7 +74,11 @@ def supervised(run: Run, lock: str, waiting: str) -> Iterator[None]:
     """
     flow_run, overtime = get_run_context().flow_run.id, options.get().overtime  # type: ignore[union-attr]
     mark_killed(str(PREFECT_API_URL.value()), run.settings)
-    with cancellation(flow_run, run.stop), remembered(flow_run, run.settings), _alone(run, lock, waiting):
+    with (
+        cancellation(flow_run, run.stop),
+        remembered(flow_run, run.settings),
+        alone(run.settings, lock, run.reporter, waiting),
+    ):
         try:
             yield
         except BaseException as error:
@@ -83,23 +86,6 @@ def supervised(run: Run, lock: str, waiting: str) -> Iterator[None]:
             if not isinstance(error, Exception) and overtime is not None:
                 end_in_time(error, overtime)
             raise
-
-
-@contextlib.contextmanager
-def _alone(run: Run, name: str, waiting: str) -> Iterator[None]:
-    """No other process has the lock of this name inside."""
-    locks = run.settings.root / "locks"
-    locks.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(locks / f"{name}.lock")
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        run.reporter.stage("wait", waiting)
-        lock.acquire()
-    try:
-        yield
-    finally:
-        lock.release()
 
 
 @contextlib.contextmanager

@@ -151,3 +151,8 @@ def wait_until(true: Any, seconds: float, every: float = 0.05) -> bool:
             return True
         time.sleep(every)
     return bool(true())
+
+
+def cores() -> int:
+    """Cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -68,9 +68,8 @@ def cut_periods(dataset: Ref, every: str | None, periods: int | None, run: Run) 
 
 def rolling(spec: Experiment, every: str, periods: int) -> Experiment:
     """The experiment on rolling windows; with a validation part where one of its models watches it."""
-    share = getattr(spec.split, "validation", None)
     watched = any(model_class(model.name).watches_validation for model in spec.models)
-    validation = share if isinstance(share, float) and watched else 0.0
+    validation = spec.validation_share if watched else 0.0
     split = RollingSplit(kind="rolling", window=every, folds=periods, validation=validation)
     return spec.model_copy(update={"split": split, "tuning": None})
 
@@ -114,9 +113,7 @@ def hold_ages(aged: Sequence[Aged], failures: Mapping[str, str], dataset: Ref, s
         if model.row not in failures
     }
     with run.core():
-        courses = tuple(
-            _course(model, sorted(each, key=lambda one: one.cell.fold), run) for model, each in of_model.items()
-        )
+        courses = tuple(_course(model, each, run) for model, each in of_model.items())
     result = Backtest(
         name=spec.name,
         column=spec.evaluation.primary,

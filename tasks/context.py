@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
+
+from filelock import FileLock, Timeout
 
 from recsys.comparison.result import Comparison
 from recsys.config import Config
 from recsys.experiment.launch import Limits, Stop, Stopped
 from recsys.experiment.spec import Experiment
 from recsys.models.base import ModelConfig
+from recsys.processes import cores
 from recsys.settings import Settings
 from recsys.store import Ref, Store
 
@@ -54,9 +56,21 @@ class Reporter:
         """A model is done."""
 
 
-def cores() -> int:
-    """Cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+@contextlib.contextmanager
+def alone(settings: Settings, name: str, reporter: Reporter, waiting: str) -> Iterator[None]:
+    """No other process of this home has the lock of this name inside; waiting: what is said while one has it."""
+    locks = settings.root / "locks"
+    locks.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(locks / f"{name}.lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        reporter.stage("wait", waiting)
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def width(spec: Experiment) -> tuple[int, int]:

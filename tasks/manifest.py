@@ -7,8 +7,7 @@ from typing import Any
 
 from recsys.data.dataset import Dataset
 from recsys.data.summary import summarise
-from recsys.experiment.candidates import candidates_name
-from recsys.experiment.keys import comparison_code, versions
+from recsys.experiment.keys import comparison_code, passport_choices, versions
 from recsys.metrics.passport import passport_hash
 from recsys.splits.account import account
 from recsys.store import Ref, code_digest
@@ -20,13 +19,7 @@ from tasks.stages import folds_of
 def manifest_of(run: Run, dataset: Ref, split: Ref, warnings: Sequence[str]) -> dict[str, Any]:
     """The manifest, but for what the ranking adds."""
     spec, data = run.spec, Dataset.load(dataset.folder)
-    choices: dict[str, Any] = {
-        "exclude_seen": spec.evaluation.exclude_seen,
-        "users": spec.users,
-        "candidates": candidates_name(spec.evaluation.candidates),
-        "positive": spec.positive,
-        "refit": spec.refit,
-    }
+    choices = passport_choices(spec)
     return {
         "run_key": run.key,
         "name": spec.name,

@@ -74,7 +74,7 @@ class Night:
     @property
     def records(self) -> list[DecisionRecord]:
         """Earlier decisions about data up to the same time or before."""
-        return [each.record for each in self.past if each.record.as_of <= moment(self.as_of)]
+        return [each.record for each in self._earlier]
 
     @property
     def seen(self) -> DecisionRecord | None:
@@ -93,9 +93,12 @@ class Night:
         return digest(self.spec.model_dump(mode="json", exclude=left_out))
 
     @property
+    def _earlier(self) -> list[Decided]:
+        return [each for each in self.past if each.record.as_of <= moment(self.as_of)]
+
+    @property
     def _seen(self) -> Decided | None:
-        until = moment(self.as_of)
-        looked = (each for each in reversed(self.past) if each.record.as_of <= until and each.record.rows is not None)
+        looked = (each for each in reversed(self._earlier) if each.record.rows is not None)
         return next((each for each in looked if each.record.verdict != "skipped"), None)
 
     @property

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
-
-from filelock import FileLock, Timeout
 
 from recsys.champion.record import DecisionRecord
 from recsys.errors import InputError, RunError, did_you_mean
@@ -17,7 +15,7 @@ from recsys.tracking.decisions import Decided
 from recsys.tracking.pyfunc import bundle_of
 from recsys.tracking.registry import CHALLENGER, CHAMPION, PREVIOUS
 from recsys.tracking.runs import RETRAINING
-from tasks.context import Reporter
+from tasks.context import Reporter, alone
 from tasks.night import Office, contender_of
 from tasks.settling import settle, settle_alias, settle_unfinished, write_down
 
@@ -31,7 +29,8 @@ def by_hand(
     at once one waits for the other. Raises InputError where there is no such version, it is champion already, or it
     cannot be opened.
     """
-    with one_person(office, name, reporter):
+    busy = f"somebody else decides about {name}; this goes on when that is done"
+    with alone(office.settings, f"by-hand-{name}", reporter, busy):
         past = office.decisions.all(name)
         if version is None:
             past = settle_unfinished(office, name, past, reporter)
@@ -55,23 +54,6 @@ def by_hand(
         for run_id in (run.run_id, *(each.run_id for each in unfinished)):
             office.tracker.close(run_id, "FINISHED")
     return record
-
-
-@contextlib.contextmanager
-def one_person(office: Office, name: str, reporter: Reporter) -> Iterator[None]:
-    """Nobody else on this home decides about the champion by hand inside."""
-    locks = office.settings.root / "locks"
-    locks.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(locks / f"by-hand-{name}.lock")
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        reporter.stage("wait", f"somebody else decides about {name}; this goes on when that is done")
-        lock.acquire()
-    try:
-        yield
-    finally:
-        lock.release()
 
 
 def _decided(

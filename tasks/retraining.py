@@ -35,7 +35,7 @@ from recsys.data.text import count
 from recsys.errors import ExpectedError
 from recsys.experiment.cells import job_of
 from recsys.experiment.fit import lists_of_stored
-from recsys.experiment.keys import bundle_key, stored_key, window_key
+from recsys.experiment.keys import bundle_key, passport_choices, stored_key, window_key
 from recsys.experiment.lists import Lists
 from recsys.metrics.passport import passport_hash
 from recsys.models.base import ModelConfig
@@ -113,9 +113,8 @@ def cut_window(dataset: Ref, night: Night) -> Ref:
 
 def _validation(night: Night) -> float:
     """The share that a model may watch: the spec's, where one of the two sides watches it."""
-    share = getattr(night.spec.split, "validation", None)
     watches = [model_class(model.name).watches_validation for model in (night.challenger, opponent(night))]
-    return share if isinstance(share, float) and any(watches) else 0.0
+    return night.spec.validation_share if any(watches) else 0.0
 
 
 def opponent(night: Night) -> ModelConfig:
@@ -236,14 +235,7 @@ def make_ready(final: Ref, dataset: Ref, window: Ref, night: Night) -> Ref:
         facts = Facts(
             name=spec.name,
             exclude_seen=spec.evaluation.exclude_seen,
-            passport=passport_hash(
-                spec.evaluation.primary,
-                exclude_seen=spec.evaluation.exclude_seen,
-                users=spec.users,
-                candidates=spec.evaluation.candidates,
-                positive=spec.positive,
-                refit=spec.refit,
-            ),
+            passport=passport_hash(spec.evaluation.primary, **passport_choices(spec)),
             digests={"data": dataset.digest, "fit": final.digest},
             notes={"as_of": moment(night.as_of).isoformat()},
         )

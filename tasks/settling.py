@@ -16,8 +16,6 @@ from tasks.night import Office
 from tasks.notice import notify
 from tasks.publishing import publish_champion
 
-CHANGED = ("promoted", "rolled back")
-
 
 def write_down(office: Office, run_id: str, record: DecisionRecord) -> DecisionRecord:
     """The record and its page as artifacts of its run: from now on it is decided, whatever happens."""
@@ -33,7 +31,7 @@ def settle(office: Office, run_id: str, record: DecisionRecord, reporter: Report
     """
     record = settle_alias(office, run_id, record, reporter)
     write_page(office, run_id, record.name)
-    if record.verdict in CHANGED and office.settings.publish_to is not None:
+    if record.changes_champion and office.settings.publish_to is not None:
         said = publish_champion(record.name, office.settings.publish_to, office.settings)
         reporter.stage("publish", said)
     if record.verdict != "skipped":
@@ -66,7 +64,7 @@ def write_page(office: Office, run_id: str, name: str) -> None:
 
 def settle_alias(office: Office, run_id: str, record: DecisionRecord, reporter: Reporter) -> DecisionRecord:
     """The first thing that a written decision asks for, where it changes the champion; the record as it stands."""
-    if record.verdict not in CHANGED or record.version is None:
+    if not record.changes_champion or record.version is None:
         return record
     expected = None if record.champion is None else record.champion.version
     tags = {"verdict": record.verdict, "decided": record.time.isoformat(), "decision_run": run_id}

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
+import pytest
 from installed import postgres
 
 PASSWORD = "Canary-p@ss/w:rd"
@@ -160,3 +161,10 @@ class Database:
     def insert(self, rows: Sequence[Sequence[Any]], name: str = "events") -> None:
         if rows:
             self.run(f"INSERT INTO {name} VALUES ({', '.join('?' * len(rows[0]))})", rows)
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[Cluster]:
+    """A PostgreSQL server; only for tests marked `postgres`."""
+    with running(programs()) as server:
+        yield server

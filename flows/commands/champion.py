@@ -10,23 +10,9 @@ from flows.commands.retrain import answer_of, show
 from recsys.errors import InputError
 from recsys.settings import Settings
 from recsys.tracking.database import require_server
-from tasks.context import Reporter
 
 if TYPE_CHECKING:
     from tasks.night import Office
-
-
-class SpeechReporter(Reporter):
-    """Tells a command's reader."""
-
-    def __init__(self, speech: Speech) -> None:
-        self._speech = speech
-
-    def stage(self, name: str, text: str, cached: bool = False) -> None:
-        self._speech.say(f"{name:<8} {text}")
-
-    def warn(self, text: str) -> None:
-        self._speech.say(f"warning  {text}")
 
 
 def show_champion(name: str, speech: Speech) -> None:
@@ -79,12 +65,13 @@ def _decide(name: str, version: int | None, reason: str | None, verdict: str, sp
     if not (reason or "").strip():
         raise InputError("--reason", "is missing", "say why in a few words: it stands in the logbook")
     office = _office(name)
+    from flows.console import TerminalReporter
     from flows.events import tell_prefect
     from tasks.promoting import by_hand, previous_version, waiting_version
 
     chosen = version or (waiting_version if verdict == "promoted" else previous_version)(office, name)
     assert reason is not None
-    record = by_hand(office, name, chosen, getpass.getuser(), reason.strip(), SpeechReporter(speech), verdict)
+    record = by_hand(office, name, chosen, getpass.getuser(), reason.strip(), TerminalReporter(speech.console), verdict)
     tell_prefect(record)
     speech.answer(answer_of(record))
     show(record, speech)

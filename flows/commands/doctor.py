@@ -17,8 +17,8 @@ import psutil
 
 from flows.command import Speech, typed
 from recsys.errors import RunError
+from recsys.processes import cores
 from recsys.settings import Settings
-from tasks.context import cores
 
 PACKAGES = ("prefect", "mlflow", "torch", "rectools-lightfm", "pandas", "numpy", "scipy", "scikit-learn", "pyarrow")
 LEAST_DISK = 2e9

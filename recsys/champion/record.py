@@ -121,6 +121,11 @@ class DecisionRecord(Config):
         return digest(self.model_dump(mode="json"))
 
     @property
+    def changes_champion(self) -> bool:
+        """Whether another version serves after it."""
+        return self.verdict in ("promoted", "rolled back")
+
+    @property
     def fallen(self) -> tuple[Guard, ...]:
         """The guards that fell."""
         return tuple(guard for guard in self.guards if guard.fell)

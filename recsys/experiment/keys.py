@@ -122,6 +122,17 @@ def evaluation_key(spec: Experiment, fit: Ref, split: Ref, fold: int) -> str:
     return _key("evaluation", code, question=question, fit=fit.digest, split=split.digest, fold=fold)
 
 
+def passport_choices(spec: Experiment) -> dict[str, Any]:
+    """What an experiment chooses in the definition of its metrics."""
+    return {
+        "exclude_seen": spec.evaluation.exclude_seen,
+        "users": spec.users,
+        "candidates": candidates_name(spec.evaluation.candidates),
+        "positive": spec.positive,
+        "refit": spec.refit,
+    }
+
+
 def run_key(spec: Experiment, inputs: Mapping[str, str], threads: int) -> str:
     """Key of a whole comparison: the resolved spec, its input files, all code that takes part, versions, threads."""
     return _key(

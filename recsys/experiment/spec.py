@@ -232,6 +232,12 @@ class Experiment(Config):
         return Predefined(test=self.split.test, validation=validation if isinstance(validation, str) else None)
 
     @property
+    def validation_share(self) -> float:
+        """The share of the training rows that models may watch; 0 where the split names a file, or none."""
+        share = getattr(self.split, "validation", None)
+        return share if isinstance(share, float) else 0.0
+
+    @property
     def users(self) -> Literal["warm", "all"]:
         """Whom the metrics count."""
         return self.evaluation.users or ("all" if self.split.kind == "cold-users" else "warm")

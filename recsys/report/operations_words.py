@@ -39,7 +39,7 @@ def standing(records: Sequence[DecisionRecord]) -> Standing | None:
     labels: dict[int | None, str] = {}
     found = None
     for record in records:
-        if record.verdict not in ("promoted", "rolled back"):
+        if not record.changes_champion:
             continue
         if record.verdict == "promoted" and record.challenger is not None:
             labels[record.version] = record.challenger.label

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -17,6 +16,7 @@ from numpy.typing import NDArray
 
 from recsys.config import FloatArray, IntArray
 from recsys.data.dataset import Entities
+from recsys.processes import cores
 from recsys.retrieval.ann import Allowed
 from recsys.retrieval.lists import CELLS_A_BLOCK
 from recsys.retrieval.topk import top_k
@@ -114,6 +114,5 @@ def _workers() -> Iterator[ThreadPoolExecutor]:
     """A thread a core, and products that use one thread each: more would only wait for each other."""
     from threadpoolctl import threadpool_limits
 
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    with threadpool_limits(1), ThreadPoolExecutor(cores) as workers:
+    with threadpool_limits(1), ThreadPoolExecutor(cores()) as workers:
         yield workers

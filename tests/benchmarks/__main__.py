@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import platform
 import time
 from collections.abc import Iterator
@@ -11,6 +10,7 @@ from pathlib import Path
 
 import psutil
 
+from recsys.processes import cores
 from tests.benchmarks import commands, library, publish, serving
 from tests.benchmarks.measure import Figure
 
@@ -34,13 +34,12 @@ def main() -> None:
 
 def _head() -> Iterator[str]:
     memory = psutil.virtual_memory().total / 1e9
-    cores = len(os.sched_getaffinity(0))
     yield "# Benchmarks"
     yield ""
     yield "Written by `make bench`; nothing here is typed by hand. Medians where there are several runs. Wall times"
     yield "depend on what else the machine does: compare CPU seconds, ratios. *load* is the load average at its start."
     yield ""
-    yield f"- {time.strftime('%Y-%m-%d')}, {platform.system()} {platform.machine()}, {cores} cores, {memory:.0f} GB"
+    yield f"- {time.strftime('%Y-%m-%d')}, {platform.system()} {platform.machine()}, {cores()} cores, {memory:.0f} GB"
     yield f"- Python {platform.python_version()}, " + ", ".join(f"{name} {version(name)}" for name in LIBRARIES)
 
 

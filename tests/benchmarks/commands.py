@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from recsys.processes import wait_until
+from recsys.processes import cores, wait_until
 from tests.benchmarks.measure import Figure, command
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -70,9 +70,8 @@ def _overhead(what: str, whole: Figure, home: Path, target: str) -> Figure:
     for path in (home / "store" / "fit").glob("*/measured.json"):
         measured = json.loads(path.read_text())
         work += measured["fit_seconds"] + measured["recommend_seconds"] + measured.get("validation_seconds", 0.0)
-    cores = len(os.sched_getaffinity(0))
     return Figure(
-        what, whole.wall - work / cores, 0.0, target, None, f"{work:.0f} s of work on {cores} cores", whole.load
+        what, whole.wall - work / cores(), 0.0, target, None, f"{work:.0f} s of work on {cores()} cores", whole.load
     )
 
 

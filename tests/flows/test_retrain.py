@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 from faults.harness import Workplace
+from made.shop import LAST, spec_of, write_world
 
 from flows.night import Rehearsal, rehearsal
 from flows.retrain import retrain
@@ -29,25 +29,6 @@ from tasks.context import Reporter
 from tasks.night import Office, contender_of
 from tasks.promoting import by_hand
 
-FIRST, LAST = dt.date(2024, 3, 1), dt.date(2024, 5, 29)
-N_USERS, N_GROUPS, N_ITEMS = 240, 4, 60
-
-
-def write_world(path: Path) -> None:
-    """Users of four tastes who take an item of theirs every third day or so, and now and then another."""
-    random = np.random.default_rng(5)
-    rows = ["user,item,value,timestamp"]
-    taken: set[tuple[int, int]] = set()
-    for day in range((LAST - FIRST).days + 1):
-        begins = dt.datetime.combine(FIRST + dt.timedelta(days=day), dt.time(), dt.UTC).timestamp()
-        for user in np.flatnonzero(random.random(N_USERS) < 0.35):
-            group = user % N_GROUPS if random.random() < 0.9 else random.integers(N_GROUPS)
-            item = int(group * N_ITEMS + N_ITEMS * random.beta(1, 2))
-            if (user, item) not in taken:
-                taken.add((user, item))
-                rows.append(f"{user},{item},{random.integers(1, 6)},{int(begins + random.integers(86_400))}")
-    path.write_text("\n".join(rows) + "\n")
-
 
 @dataclass
 class Shop:
@@ -59,13 +40,7 @@ class Shop:
     def spec(self, model: Any = "ease", **retrain: Any) -> Experiment:
         """The experiment with this first model."""
         return Experiment.parse(
-            {
-                "name": "shop",
-                "data": {"source": "table", "interactions": f"{self.folder}/*.parquet", "duplicates": "last"},
-                "models": [model],
-                "evaluation": {"metrics": ["ndcg", "coverage"], "k": [10]},
-                "retrain": {"window": "7d", **retrain},
-            }
+            spec_of({"source": "table", "interactions": f"{self.folder}/*.parquet"}, model, **retrain)
         )
 
     def grow(self, until: dt.date, **traffic: Any) -> None:

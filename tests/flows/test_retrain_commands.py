@@ -5,7 +5,6 @@ from __future__ import annotations
 import datetime as dt
 import json
 import signal
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from typing import Any
 import pytest
 import yaml
 from faults.harness import Workplace
+from made.commands import answer_to
 from made.shop import LAST, spec_of, write_world
 
 from recsys.data.config import TableData
@@ -49,7 +49,6 @@ def recsys(
     prefect: None, place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> Iterator[Run]:
     """Runs a command with --json: exit status, its answer, what stands on standard error."""
-    from flows.cli import main
     from flows.session import Options, options
 
     monkeypatch.chdir(place)
@@ -57,13 +56,7 @@ def recsys(
     before = signal.getsignal(signal.SIGTERM)
 
     def run(*words: str) -> tuple[int, Any, str]:
-        monkeypatch.setattr(sys, "argv", ["recsys", *words, "--json"])
-        status = 0
-        try:
-            main()
-        except SystemExit as ended:
-            status = int(ended.code or 0)
-        out, err = capsys.readouterr()
+        status, out, err = answer_to([*words, "--json"], monkeypatch, capsys)
         return status, json.loads(out), err
 
     yield run

@@ -1,12 +1,12 @@
 """`recsys simulate-traffic`: its options, what it says, and what it refuses."""
 
 import json
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import yaml
+from made.commands import answer_to
 
 from recsys.data.config import SqlData, TableData
 from recsys.data.load import load
@@ -25,19 +25,7 @@ def recsys(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captu
     monkeypatch.delenv("RECSYS_SQL_URL", raising=False)
     Path("spec.yaml").write_text(yaml.safe_dump({"name": "world", "data": WORLD, "models": ["popularity"]}))
 
-    def run(*arguments: str) -> tuple[int, str, str]:
-        from flows.cli import main
-
-        monkeypatch.setattr(sys, "argv", ["recsys", "simulate-traffic", "spec.yaml", *arguments])
-        status = 0
-        try:
-            main()
-        except SystemExit as ended:
-            status = int(ended.code or 0)
-        out, err = capsys.readouterr()
-        return status, out, err
-
-    return run
+    return lambda *words: answer_to(["simulate-traffic", "spec.yaml", *words], monkeypatch, capsys)
 
 
 def section(said: str) -> dict:

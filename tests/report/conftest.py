@@ -284,3 +284,15 @@ def opened(browser):
         page.context.close()
         assert said == []
         assert asked == [address]
+
+
+@pytest.fixture
+def shown(opened, tmp_path):
+    """Opens the text of a page with context options."""
+
+    def open_text(text, **options):
+        path = tmp_path / f"{len(list(tmp_path.glob('*.html')))}.html"
+        path.write_text(text, encoding="utf-8")
+        return opened(path.as_uri(), **options)
+
+    return open_text

@@ -25,15 +25,9 @@ PAGES = {
 
 
 @pytest.fixture
-def visit(opened, tmp_path):
+def visit(shown):
     """Opens one of PAGES with context options."""
-
-    def open_page(name, **options):
-        path = tmp_path / f"{name}.html"
-        path.write_text(PAGES[name](), encoding="utf-8")
-        return opened(path.as_uri(), **options)
-
-    return open_page
+    return lambda name, **options: shown(PAGES[name](), **options)
 
 
 @pytest.mark.parametrize("name", PAGES)

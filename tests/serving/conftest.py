@@ -2,28 +2,22 @@
 
 from __future__ import annotations
 
-import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
 sys.path.insert(0, str(Path(__file__).parent))
 
+from cluster import Database, cluster
 from kitchen import Pointer, bundle_of, client_of, small_vectors
+from made.homes import new_database, settings
 
 from recsys.serving.bundle import Bundle, open_bundle
 from recsys.serving.state import Serving
-from recsys.settings import Settings
-from recsys.tracking.database import ensure_database
 
-if TYPE_CHECKING:
-    from cluster import Cluster, Database
-
-POSTGRES = (pytest.mark.postgres, pytest.mark.xdist_group("postgres"))
+__all__ = ["cluster", "new_database", "settings"]
 
 
 @pytest.fixture(scope="session")
@@ -64,41 +58,13 @@ def client(state: Serving):
     return client_of(state)
 
 
-@pytest.fixture(scope="session")
-def cluster() -> Iterator[Cluster]:
-    """A PostgreSQL server; only for tests marked `postgres`."""
-    from cluster import programs, running
-
-    with running(programs()) as server:
-        yield server
-
-
-@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=POSTGRES)])
+@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
 def database(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Database:
     """An empty database of either kind, at RECSYS_SQL_URL."""
-    from cluster import Database
-
     if request.param == "sqlite":
         found = Database(str(tmp_path / "shop.db"))
     else:
         running = request.getfixturevalue("cluster")
         found = Database(running.empty(), running)
     monkeypatch.setenv("RECSYS_SQL_URL", found.url)
-    return found
-
-
-@pytest.fixture(scope="session")
-def new_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The database of a new home."""
-    settings = Settings(home=tmp_path_factory.mktemp("home"))
-    ensure_database(settings)
-    return settings.database
-
-
-@pytest.fixture
-def settings(home: Path, new_database: Path) -> Settings:
-    """A home of the test's own, with its database."""
-    home.mkdir()
-    found = Settings()
-    shutil.copyfile(new_database, found.database)
     return found

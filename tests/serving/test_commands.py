@@ -14,9 +14,9 @@ from typing import Any
 
 import pandas as pd
 import pytest
+from made.commands import answer_to
 from registered import register
 
-from flows.cli import main
 from recsys.processes import wait_until
 
 ROOT = Path(__file__).parents[2]
@@ -33,13 +33,7 @@ def run(settings, tmp_path, monkeypatch, capsys) -> Iterator[Run]:
     before = signal.getsignal(signal.SIGTERM)
 
     def ran(*words: str) -> tuple[int, Any, str]:
-        monkeypatch.setattr(sys, "argv", ["recsys", *words, "--json"])
-        status = 0
-        try:
-            main()
-        except SystemExit as ended:
-            status = int(ended.code or 0)
-        out, err = capsys.readouterr()
+        status, out, err = answer_to([*words, "--json"], monkeypatch, capsys)
         return status, json.loads(out), err
 
     yield ran

@@ -7,9 +7,11 @@ import threading
 import pytest
 from made import spec
 
+from recsys import processes
 from recsys.experiment.launch import Limits, Stopped
+from recsys.processes import cores
 from tasks import context
-from tasks.context import Cell, Reporter, cores, width
+from tasks.context import Cell, Reporter, width
 
 
 @pytest.fixture
@@ -54,10 +56,10 @@ class TestWidth:
         assert width(spec(**changes)) == expected
 
     def test_cores_are_those_this_process_may_use(self, monkeypatch):
-        monkeypatch.setattr(context.os, "sched_getaffinity", lambda pid: {0, 5, 7}, raising=False)
+        monkeypatch.setattr(processes.os, "sched_getaffinity", lambda pid: {0, 5, 7}, raising=False)
         assert cores() == 3
-        monkeypatch.delattr(context.os, "sched_getaffinity")
-        monkeypatch.setattr(context.os, "cpu_count", lambda: None)
+        monkeypatch.delattr(processes.os, "sched_getaffinity")
+        monkeypatch.setattr(processes.os, "cpu_count", lambda: None)
         assert cores() == 1
 
 
