@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import heapq
+import itertools
+import math
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -83,6 +86,31 @@ def width(spec: Experiment) -> tuple[int, int]:
     return workers, max(1, available // workers)
 
 
+class Places:
+    """Places for work that keeps a core busy. The next is for whoever waits with most work, then longest."""
+
+    def __init__(self, free: int) -> None:
+        self._free, self._waiting = free, list[tuple[float, int]]()
+        self._numbers, self._changed = itertools.count(), threading.Condition()
+
+    @contextlib.contextmanager
+    def one(self, work: float) -> Iterator[None]:
+        """One of them; work: seconds it is expected to be busy."""
+        with self._changed:
+            mine = (-work, next(self._numbers))
+            heapq.heappush(self._waiting, mine)
+            self._changed.wait_for(lambda: self._free > 0 and self._waiting[0] == mine)
+            heapq.heappop(self._waiting)
+            self._free -= 1
+            self._changed.notify_all()
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._free += 1
+                self._changed.notify_all()
+
+
 class Run:
     """One run of a flow. Plain, so that Prefect looks for nothing in it.
 
@@ -105,13 +133,17 @@ class Run:
         self.store = Store(settings.store)
         self.stop = Stop()
         workers, self.threads = width(spec)
-        self._slots = threading.Semaphore(workers)
+        self._places = Places(workers)
         self.limits = Limits(spec.runner.timeout, None if spec.runner.memory is None else int(spec.runner.memory * 1e9))
 
     @contextlib.contextmanager
-    def core(self) -> Iterator[None]:
-        """One of the places for work that keeps a core busy. Raises Stopped once the run is to end."""
-        with self._slots:
+    def core(self, work: float = math.inf) -> Iterator[None]:
+        """One of the places for work that keeps a core busy; work: seconds it may take, unknown where left out.
+
+        What takes longest begins first, so that no core is idle while the last one ends. Raises Stopped once the run
+        is to end.
+        """
+        with self._places.one(work):
             if self.stop:
                 raise Stopped
             yield

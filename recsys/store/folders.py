@@ -7,6 +7,7 @@ import json
 import logging
 import os
 import shutil
+import time
 import uuid
 from collections.abc import Callable
 from pathlib import Path
@@ -76,8 +77,9 @@ class Store:
                 temporary = parent / f".{key}.{uuid.uuid4().hex[:8]}.tmp"
                 temporary.mkdir()
                 try:
+                    began = time.perf_counter()
                     build(temporary)
-                    found_digest = _seal(temporary, stage, key)
+                    found_digest = _seal(temporary, stage, key, time.perf_counter() - began)
                     shutil.rmtree(parent / key, ignore_errors=True)
                     temporary.replace(parent / key)
                     _sync_folder(parent)
@@ -92,14 +94,21 @@ def _files(folder: Path) -> list[Path]:
     return sorted(path for path in folder.rglob("*") if path.is_file() and path.name != MANIFEST)
 
 
-def _seal(folder: Path, stage: str, key: str) -> str:
-    """Write the manifest of a finished folder, and make both durable."""
+def _seal(folder: Path, stage: str, key: str, seconds: float) -> str:
+    """Write the manifest of a finished folder, and make both durable; seconds: what it took to build."""
     files = {}
     for path in _files(folder):
         with path.open("rb") as file:
             os.fsync(file.fileno())
         files[path.relative_to(folder).as_posix()] = {"sha256": file_digest(path), "bytes": path.stat().st_size}
-    manifest = {"format": FORMAT, "stage": stage, "key": key, "files": files, "digest": digest(files)}
+    manifest = {
+        "format": FORMAT,
+        "stage": stage,
+        "key": key,
+        "seconds": seconds,
+        "files": files,
+        "digest": digest(files),
+    }
     with (folder / MANIFEST).open("w") as file:
         json.dump(manifest, file, indent=1, sort_keys=True)
         file.flush()

@@ -65,11 +65,13 @@ def _demo(folder: Path) -> Iterator[Figure]:
 
 
 def _overhead(what: str, whole: Figure, home: Path, target: str) -> Figure:
-    """Wall time less fits and scoring on as many cores as there are; metrics and idle cores count as overhead."""
+    """Wall time less fits, scoring and metrics on as many cores as there are; idle cores count as overhead."""
     work = 0.0
     for path in (home / "store" / "fit").glob("*/measured.json"):
         measured = json.loads(path.read_text())
         work += measured["fit_seconds"] + measured["recommend_seconds"] + measured.get("validation_seconds", 0.0)
+    for path in (home / "store" / "evaluation").glob("*/store.json"):
+        work += json.loads(path.read_text())["seconds"]
     return Figure(
         what, whole.wall - work / cores(), 0.0, target, None, f"{work:.0f} s of work on {cores()} cores", whole.load
     )
