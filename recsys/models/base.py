@@ -16,6 +16,7 @@ from recsys.config import Config, FloatArray, IntArray
 from recsys.data.dataset import Entities
 from recsys.data.interactions import Interactions, UserBatch
 from recsys.errors import InputError
+from recsys.models.explanation import Explanation
 from recsys.models.requirements import require_data, require_memory
 from recsys.store import file_digest
 from recsys.training.run import FitRun
@@ -109,6 +110,10 @@ class Recommender(ABC):
     def predict(self, user: IntArray, item: IntArray) -> FloatArray:
         """Values of pairs of positions in training, -1 where unknown, (n,); only where `predicts_values`."""
         raise NotImplementedError(f"{self.config.name} predicts no values")
+
+    def explain(self, users: UserBatch, items: IntArray) -> Explanation | None:
+        """Why the one user of the batch gets these items; None where the model looks at no history."""
+        return None
 
     def learn(self, train: Interactions, run: FitRun) -> None:
         """Fit, and keep what serving needs: ids and the popularity fallback.

@@ -13,7 +13,7 @@ from recsys.data.dataset import Entities
 from recsys.data.interactions import Interactions, UserBatch
 from recsys.models.base import MATRIX_BYTES, ModelConfig, Needs
 from recsys.models.space import Between, OneOf
-from recsys.models.vectors import VectorRecommender
+from recsys.models.vectors import VectorRecommender, unit
 from recsys.training.run import FitRun
 
 if TYPE_CHECKING:
@@ -109,7 +109,7 @@ class TwoTower(VectorRecommender):
         if len(self.vectors):
             known = users.index >= 0
             vectors[known] += self.vectors[users.index[known]]
-        return (_unit(vectors) if self.config.normalize else vectors).astype(np.float32)
+        return (unit(vectors) if self.config.normalize else vectors).astype(np.float32)
 
     def _taken_from(self, network: TwoTowerNetwork, unseen: np.ndarray) -> TwoTower:
         """This model with the parameters that the network has now. unseen: items without a positive."""
@@ -124,7 +124,7 @@ class TwoTower(VectorRecommender):
             self.vectors = self.vectors + of_features if len(self.vectors) else of_features
         self.history_vectors = tables["history"].copy()
         self.history_vectors[unseen] = 0
-        self.item_vectors = (_unit(items) if settings.normalize else items) / np.float32(settings.temperature)
+        self.item_vectors = (unit(items) if settings.normalize else items) / np.float32(settings.temperature)
         self.item_biases = tables["item_biases"].copy()
         self.put_last(unseen)
         return self
@@ -138,7 +138,3 @@ def features_of(entities: Entities, wanted: bool) -> sparse.csr_array | None:
 
     features, names = one_hot(entities, normalize=True)
     return features if names else None
-
-
-def _unit(vectors: FloatArray) -> FloatArray:
-    return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from abc import abstractmethod
 
+import numpy as np
+
 from recsys.config import FloatArray, IntArray
 from recsys.data.interactions import UserBatch
 from recsys.models.base import Recommender
+from recsys.models.explanation import Explanation
 
 # Below any score that a fit reaches.
 LAST = -1e6
@@ -33,6 +36,12 @@ class VectorRecommender(Recommender):
         scores += self.item_biases
         return self.fall_back(scores, users)
 
+    def explain(self, users: UserBatch, items: IntArray) -> Explanation:
+        """How near each item of the history is to each of these: the cosine of their vectors."""
+        history = users.history[[0]].indices
+        units = unit(self.item_vectors)
+        return Explanation(history, units[items] @ units[history].T, additive=False)
+
     def put_last(self, unseen: IntArray) -> None:
         """Put items of which nothing was learned, whose vectors are zero, behind all others.
 
@@ -40,3 +49,8 @@ class VectorRecommender(Recommender):
         """
         nothing = unseen[~self.item_vectors[unseen].any(axis=1)]
         self.item_biases[nothing] = LAST
+
+
+def unit(vectors: FloatArray) -> FloatArray:
+    """The vectors with length 1, (n, size); one that is zero stays zero."""
+    return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
