@@ -15,7 +15,10 @@ BAR = 18
 
 
 def leaderboard_table(frame: pd.DataFrame, primary: str) -> Table:
-    """Rows best first: the primary metric with its interval as text and bar, the other metrics of its length, cost."""
+    """Rows best first: the primary metric with its interval as text and bar, the other metrics of its length, cost.
+
+    Models that share a letter in `group` cannot be told apart.
+    """
     length = primary.rpartition("@")[2]
     others = [
         name
@@ -27,6 +30,7 @@ def leaderboard_table(frame: pd.DataFrame, primary: str) -> Table:
     table.add_column(primary, justify="right", no_wrap=True)
     table.add_column("95 % interval", no_wrap=True)
     table.add_column("to best", justify="right", no_wrap=True)
+    table.add_column("group", no_wrap=True)
     for name in others:
         table.add_column(name, justify="right")
     table.add_column("fit s", justify="right")
@@ -36,7 +40,7 @@ def leaderboard_table(frame: pd.DataFrame, primary: str) -> Table:
     for row in frame.to_dict(orient="records"):
         name = f"{row['model']}{' (control)' if row['control'] else ''}"
         if row["status"] != "ok":
-            table.add_row(f"[red]{name}[/red]", "failed", escape(row["status"]), *[""] * (len(others) + 3))
+            table.add_row(f"[red]{name}[/red]", "failed", escape(row["status"]), *[""] * (len(others) + 4))
             continue
         interval = "" if math.isnan(row[low]) else f"{row[low]:.4f} {_bar(row, primary, ends)} {row[high]:.4f}"
         table.add_row(
@@ -44,6 +48,7 @@ def leaderboard_table(frame: pd.DataFrame, primary: str) -> Table:
             f"[bold]{_number(row[primary])}[/bold]",
             interval,
             _difference(row["difference_to_best"]),
+            row["group"] if isinstance(row["group"], str) else "",
             *[_number(row[other]) for other in others],
             _number(row["fit_seconds"], 1),
             _number(row["peak_memory_mb"], 0),

@@ -50,7 +50,7 @@ def assemble(
     manifest: Mapping[str, Any],
 ) -> Leaderboard:
     """Write leaderboard.csv, recommendations.parquet, per_user.parquet, spec.yaml, manifest.json and what the report
-    adds to them: intervals.csv, differences.csv, curves.json.
+    adds to them: intervals.csv, differences.csv, pairs.csv, curves.json.
 
     A label with any failed cell counts as failed: its row says why, and it has no numbers. folder: exists. failures:
     why, by label.
@@ -67,6 +67,7 @@ def assemble(
     board.frame.to_csv(folder / "leaderboard.csv", index=False)
     board.intervals.to_csv(folder / "intervals.csv", index=False)
     board.differences.to_csv(folder / "differences.csv", index=False)
+    board.pairs.to_csv(folder / "pairs.csv", index=False)
     public = per_user.drop(columns="rows").assign(user=data.users.ids[per_user["user"].to_numpy(dtype=np.int64)])
     public.to_parquet(folder / "per_user.parquet", index=False)
     _write_recommendations(folder / "recommendations.parquet", data, whole)

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from recsys.comparison.bootstrap import Bootstrap
+from recsys.comparison.family import ALPHA, adjusted_p, letters
 from recsys.comparison.users import UserValues, user_values
 from recsys.metrics.registry import is_primary, parse_column
 
@@ -23,6 +24,8 @@ MEASURED: Final = (
     "model_bytes",
     "mlflow_run_id",
 )
+# Of all pairs at once: the p-value of the difference to the best, and letters that the undistinguished share.
+TESTED: Final = ("p_adjusted", "group")
 OK: Final = "ok"
 
 
@@ -51,13 +54,15 @@ class Leaderboard:
     are no intervals, or None.
 
     intervals: columns model, column, value, low, high. differences: model, value, low, high of the primary metric minus
-    that of the best, model by model on the same users.
+    that of the best, model by model on the same users. pairs: model, other, value, low, high, p_adjusted of every two
+    models but controls, the better one first.
     """
 
     frame: pd.DataFrame
     best: str | None
     intervals: pd.DataFrame
     differences: pd.DataFrame
+    pairs: pd.DataFrame
     note: str | None
 
 
@@ -90,6 +95,13 @@ def leaderboard(
     bounds = resampled[primary].intervals()
     nothing = np.full((len(running), 3), np.nan)
     differences = nothing if best is None else resampled[primary].differences(best)
+    family = [i for i in order if not running[i].control and np.isfinite(means[primary][i])]
+    adjusted = adjusted_p(resampled[primary], family)
+    marks = letters(adjusted <= ALPHA) if np.isfinite(adjusted).all() else [None] * len(family)
+    tested = {
+        i: {"p_adjusted": adjusted[0, place] if place else None, "group": marks[place]}
+        for place, i in enumerate(family)
+    }
     rows = [
         {
             **_about(running[i]),
@@ -98,16 +110,18 @@ def leaderboard(
             f"{primary}_low": bounds[i, 1],
             f"{primary}_high": bounds[i, 2],
             "difference_to_best": differences[i, 0],
+            **tested.get(i, {}),
         }
         for i in order
     ]
     rows += [_about(outcome) for outcome in outcomes if outcome.status != OK]
-    header = [*ABOUT, *columns, f"{primary}_low", f"{primary}_high", "difference_to_best", *MEASURED]
+    header = [*ABOUT, *columns, f"{primary}_low", f"{primary}_high", "difference_to_best", *TESTED, *MEASURED]
     return Leaderboard(
         frame=pd.DataFrame(rows, columns=header),
         best=None if best is None else running[best].label,
         intervals=_interval_table(users, resampled, order),
         differences=_table([running[i].label for i in order], differences[order]),
+        pairs=_pairs(resampled[primary], [running[i].label for i in family], family, adjusted),
         note=resampled[primary].note,
     )
 
@@ -129,6 +143,19 @@ def _interval_table(users: UserValues, resampled: Mapping[str, Bootstrap], order
         table.insert(1, "column", column)
         tables.append(table[np.isfinite(table["value"])])
     return pd.concat(tables, ignore_index=True)
+
+
+def _pairs(drawn: Bootstrap, labels: Sequence[str], family: Sequence[int], adjusted: np.ndarray) -> pd.DataFrame:
+    """Every two models of the family, the better one first, with their difference."""
+    tables = []
+    for place, column in enumerate(family[:-1]):
+        rest = slice(place + 1, None)
+        table = _table(labels[rest], -drawn.differences(column)[list(family[rest])][:, [0, 2, 1]])
+        table.insert(0, "other", table.pop("model"))
+        table.insert(0, "model", labels[place])
+        tables.append(table.assign(p_adjusted=adjusted[place, rest]))
+    header = ["model", "other", "value", "low", "high", "p_adjusted"]
+    return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=header)
 
 
 def _table(labels: Sequence[str], bounds: np.ndarray) -> pd.DataFrame:

@@ -64,7 +64,7 @@ def read_leaderboard(path: Path) -> pd.DataFrame:
     """A written leaderboard, numbers exactly as they were; a label such as 7 or NA stays a text."""
     import pandas as pd
 
-    texts = dict.fromkeys(("model", "status", "mlflow_run_id"), "str")
+    texts = dict.fromkeys(("model", "status", "group", "mlflow_run_id"), "str")
     return pd.read_csv(path, dtype=texts, keep_default_na=False, na_values=[""])
 
 

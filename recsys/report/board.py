@@ -26,7 +26,7 @@ NOTHING = Interval(math.nan, math.nan, math.nan)
 @dataclass(frozen=True)
 class Row:
     """A model's row of the leaderboard. values: by column, NaN where it has none. measured: the finite ones of
-    MEASURED. status: "ok", or why it failed."""
+    MEASURED. status: "ok", or why it failed. p_adjusted, group: as in the leaderboard, NaN and empty for a control."""
 
     label: str
     control: bool
@@ -37,6 +37,8 @@ class Row:
     measured: dict[str, float]
     interval: Interval
     difference: Interval
+    p_adjusted: float = math.nan
+    group: str = ""
 
     @property
     def failed(self) -> bool:
@@ -182,6 +184,8 @@ def _row(record: Mapping[str, str], columns: tuple[str, ...], primary: str, diff
         measured={name: value for name, value in measured.items() if math.isfinite(value)},
         interval=_interval(record, primary, f"{primary}_low", f"{primary}_high"),
         difference=differences.get(label, NOTHING),
+        p_adjusted=_float(record["p_adjusted"]),
+        group=record["group"],
     )
 
 

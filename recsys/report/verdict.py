@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from recsys.comparison.family import ALPHA
 from recsys.report.board import Board, Row
 from recsys.report.definitions import asked
 from recsys.report.words import column_name, count, interval, listed, number, plural
@@ -27,7 +28,12 @@ def verdict(board: Board) -> Verdict:
 
 
 def told_apart(row: Row) -> bool | None:
-    """Whether the paired difference to the best is beyond chance; None where that cannot be said."""
+    """Whether the difference to the best is beyond chance; None where that cannot be said.
+
+    Of a model: by the p-value adjusted for all pairs. Of a control, which is in no family: by its own interval.
+    """
+    if not row.control:
+        return None if math.isnan(row.p_adjusted) else row.p_adjusted <= ALPHA
     _, low, high = row.difference
     if not (math.isfinite(low) and math.isfinite(high)):
         return None

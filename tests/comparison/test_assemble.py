@@ -47,7 +47,7 @@ class TestLeaderboard:
         assert list(table.columns) == [
             *("model", "control", "status", "seeds", "folds", "tuned"),
             *("ndcg@1", "ndcg@3", "coverage@1", "coverage@3"),
-            *("ndcg@3_low", "ndcg@3_high", "difference_to_best"),
+            *("ndcg@3_low", "ndcg@3_high", "difference_to_best", "p_adjusted", "group"),
             *("fit_seconds", "recommend_seconds", "cpu_seconds", "peak_memory_mb", "model_bytes", "mlflow_run_id"),
         ]
         assert set(table["model"]) == {"constant", "knows it", "popularity"}
@@ -230,7 +230,7 @@ class TestFiles:
         data, part = world()
         out, board, _ = assembled(spec(models=[*MODELS, "watcher"]), data, [part])
         assert sorted(path.name for path in out.iterdir()) == [
-            *("curves.json", "differences.csv", "intervals.csv", "leaderboard.csv", "manifest.json"),
+            *("curves.json", "differences.csv", "intervals.csv", "leaderboard.csv", "manifest.json", "pairs.csv"),
             *("per_user.parquet", "recommendations.parquet", "spec.yaml"),
         ]
         curves = json.loads((out / "curves.json").read_text())

@@ -14,7 +14,7 @@ COLUMNS = ["ndcg@10", "recall@10", "coverage@10"]
 HEADER = [
     *["model", "control", "status", "seeds", "folds", "tuned"],
     *COLUMNS,
-    *["ndcg@10_low", "ndcg@10_high", "difference_to_best"],
+    *["ndcg@10_low", "ndcg@10_high", "difference_to_best", "p_adjusted", "group"],
     *["fit_seconds", "recommend_seconds", "cpu_seconds", "peak_memory_mb", "model_bytes", "mlflow_run_id"],
 ]
 
@@ -96,6 +96,36 @@ class TestLeaderboard:
         assert board.frame["model"].tolist()[0] == "random"
         assert board.best == "ease"
         assert board.frame["difference_to_best"][0] > 0
+
+    def test_models_are_tested_and_controls_are_not(self, per_user, taste):
+        close = pd.concat([per_user, table("slim", taste + np.random.default_rng(5).normal(0, 0.02, 200))])
+        board = leaderboard(close, [*OUTCOMES, Outcome("slim")], COLUMNS, "ndcg@10", resamples=500)
+        rows = board.frame.set_index("model")
+        first, second = board.frame["model"][:2]
+        assert {first, second} == {"ease", "slim"}
+        assert rows["group"].fillna("").to_dict() == {
+            "ease": "a",
+            "slim": "a",
+            "knn": "b",
+            "popularity": "",
+            "broken": "",
+        }
+        assert rows["p_adjusted"][second] > 0.05
+        assert rows["p_adjusted"]["knn"] == 1 / 501
+        assert rows["p_adjusted"][[first, "popularity", "broken"]].isna().all()
+        assert board.pairs[["model", "other"]].to_numpy().tolist() == [[first, second], [first, "knn"], [second, "knn"]]
+        means = close.groupby("model")["ndcg@10"].mean()
+        assert board.pairs["value"].tolist() == pytest.approx(
+            [means[first] - means[second], *(means[[first, second]] - means["knn"])]
+        )
+        assert (board.pairs["low"] < board.pairs["value"]).all()
+        assert (board.pairs["value"] < board.pairs["high"]).all()
+
+    def test_too_few_users_to_test(self, taste):
+        few = pd.concat([table("ease", taste[:20]), table("knn", taste[:20] * 0.5)])
+        board = leaderboard(few, [Outcome("ease"), Outcome("knn")], COLUMNS, "ndcg@10", resamples=100)
+        assert board.frame[["p_adjusted", "group"]].isna().all(axis=None)
+        assert "20 users are too few" in board.note
 
     def test_only_controls(self, taste):
         board = leaderboard(table("popularity", taste), OUTCOMES[:1], COLUMNS, "ndcg@10", resamples=100)

@@ -270,7 +270,7 @@ def ask(url: str, question: Any = None) -> Any:
     request = urllib.request.Request(url, body, {"Content-Type": "application/json"})
     for _ in range(20):
         try:
-            with urllib.request.urlopen(request, timeout=30) as answer:
+            with urllib.request.urlopen(request, timeout=120) as answer:
                 return json.loads(answer.read() or b"null")
         except urllib.error.HTTPError as error:
             if error.code != 503:  # Prefect says so while its database is being written

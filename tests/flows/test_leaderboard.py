@@ -15,6 +15,7 @@ ROW = {
     **{"model": "ease", "control": False, "status": "ok", "seeds": 1, "folds": 1, "tuned": False},
     **{"ndcg@5": 0.3, "ndcg@10": 0.41234, "recall@10": 0.2, "coverage@10": 0.5, "rmse": np.nan},
     **{"ndcg@10_low": 0.4, "ndcg@10_high": 0.42, "difference_to_best": 0.0},
+    **{"p_adjusted": np.nan, "group": "a"},
     **{"fit_seconds": 1.26, "recommend_seconds": 0.1, "cpu_seconds": 2.0, "peak_memory_mb": 123.4},
     **{"model_bytes": 10, "mlflow_run_id": "r"},
 }
@@ -47,6 +48,7 @@ def test_columns_are_those_of_the_primarys_length(shown):
         "interval",
         "to",
         "best",
+        "group",
         "recall@10",
         "coverage@10",
         "fit",
@@ -96,7 +98,7 @@ def test_without_intervals(shown):
 
 
 def test_a_control(shown):
-    assert shown(row(control=True, difference_to_best=np.nan))[1].startswith("ease (control)")
+    assert shown(row(control=True, difference_to_best=np.nan, group=np.nan))[1].startswith("ease (control)")
 
 
 def test_a_failed_model(shown):

@@ -14,10 +14,11 @@ FOLD = {"test_users_with_positives": 943, "warm_test_users_with_positives": 943}
 
 
 def row(label, value, difference=None, *, control=False, status="ok"):
-    """A row; difference: its value and half the width of its interval."""
+    """A row; difference: its value and half the width of its interval, beyond which it is told apart."""
     gap = NOTHING if difference is None else Interval(difference[0], difference[0] - difference[1], sum(difference))
     bound = Interval(value, value - 0.01, value + 0.01)
-    return Row(label, control, status, 1, 1, {"ndcg@10": value, "rmse": value}, {}, bound, gap)
+    p = math.nan if difference is None or control else 0.001 if abs(difference[0]) > difference[1] else 0.4
+    return Row(label, control, status, 1, 1, {"ndcg@10": value, "rmse": value}, {}, bound, gap, p)
 
 
 def board(*rows, best="ease", primary="ndcg@10", users=943, **manifest):
