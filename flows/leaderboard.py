@@ -8,10 +8,13 @@ from typing import TYPE_CHECKING, Any
 from rich.markup import escape
 from rich.table import Table
 
+from recsys.metrics.registry import METRICS
+
 if TYPE_CHECKING:
     import pandas as pd
 
 BAR = 18
+REASON = 60
 
 
 def leaderboard_table(frame: pd.DataFrame, primary: str) -> Table:
@@ -23,7 +26,9 @@ def leaderboard_table(frame: pd.DataFrame, primary: str) -> Table:
     others = [
         name
         for name in frame.columns
-        if name != primary and (name.endswith(f"@{length}") or name in ("rmse", "mae")) and frame[name].notna().any()
+        if name != primary
+        and (name.endswith(f"@{length}") or (name in METRICS and not METRICS[name].has_k))
+        and frame[name].notna().any()
     ][:6]
     table = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 1))
     table.add_column("model", no_wrap=True)
@@ -40,7 +45,7 @@ def leaderboard_table(frame: pd.DataFrame, primary: str) -> Table:
     for row in frame.to_dict(orient="records"):
         name = f"{row['model']}{' (control)' if row['control'] else ''}"
         if row["status"] != "ok":
-            table.add_row(f"[red]{name}[/red]", "failed", escape(row["status"]), *[""] * (len(others) + 4))
+            table.add_row(f"[red]{name}[/red]", "failed", escape(_short(row["status"])), *[""] * (len(others) + 4))
             continue
         interval = "" if math.isnan(row[low]) else f"{row[low]:.4f} {_bar(row, primary, ends)} {row[high]:.4f}"
         table.add_row(
@@ -71,3 +76,8 @@ def _number(value: float, digits: int = 4) -> str:
 
 def _difference(value: float) -> str:
     return "" if math.isnan(value) else "best" if value == 0 else f"{value:+.4f}"
+
+
+def _short(reason: str) -> str:
+    """Why a model failed, in the room there is: it stands above the table and in leaderboard.csv in full."""
+    return reason if len(reason) <= REASON else f"{reason[: REASON - 1]}…"

@@ -9,17 +9,18 @@ from typing import Any
 import numpy as np
 
 from recsys.comparison.bootstrap import FEWEST_USERS, Interval, bootstrap
+from recsys.comparison.evaluation import scores_of_ranks
 from recsys.config import BoolArray, FloatArray, IntArray
 from recsys.data.dataset import Dataset
 from recsys.experiment.lists import Lists
 from recsys.experiment.spec import Experiment
-from recsys.metrics.context import Context
 from recsys.metrics.evaluate import evaluate, evaluate_values
 from recsys.metrics.registry import parse_column
-from recsys.metrics.truth import pairs_as_sets, truth_of
+from recsys.metrics.training_context import context_of
+from recsys.metrics.truth import truth_of
 from recsys.metrics.value_errors import PLAIN, Pool
 from recsys.splits.account import positives
-from recsys.splits.fold import Fold, training_rows
+from recsys.splits.fold import Fold, shown_rows, training_rows
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,13 +87,24 @@ def side_of(
     truth_rows = positives(data, fold.test, spec.positive)
     truth = truth_of(data.user[truth_rows], data.item[truth_rows], lists.users, len(data.items))
     items = np.asarray(lists.items)[:, :k]
-    context = _context(spec, data, fitted)
-    about = {"novelty"} if metric.needs == "values" else {"novelty", metric.name}
-    found = evaluate(items, truth, about, [k], context)
-    shown = evaluate(items[counted], truth[counted], ["coverage"], [k], context).overall[f"coverage@{k}"]
-    values = (
-        _errors(data, fold, lists, metric.name) if metric.needs == "values" else found.per_user[f"{metric.name}@{k}"]
+    context = context_of(
+        data,
+        fitted,
+        shown_rows(data, fold, refit=True),
+        np.asarray(lists.users),
+        metric.reads,
+        positive=spec.positive,
+        catalogue=spec.evaluation.candidates == "catalogue",
+        exclude_seen=spec.evaluation.exclude_seen,
     )
+    found = evaluate(items, truth, {"novelty", metric.name}, [k], context)
+    shown = evaluate(items[counted], truth[counted], ["coverage"], [k], context).overall[f"coverage@{k}"]
+    values = found.per_user.get(spec.evaluation.primary)
+    if metric.needs == "values":
+        values = _errors(data, fold, lists, metric.name)
+    elif values is None:
+        ranked = scores_of_ranks(spec, data, fold, lists, np.ones(len(counted), dtype=bool))
+        values = ranked.per_user.get(spec.evaluation.primary, np.full(len(counted), np.nan))
     seconds, size = (float((measured or {}).get(name, np.nan)) for name in ("recommend_seconds", "model_bytes"))
     return Side(
         primary=spec.evaluation.primary,
@@ -145,15 +157,6 @@ def _interval(observed: FloatArray, resampled: FloatArray) -> Interval:
         return Interval(float(observed), float("nan"), float("nan"))
     low, high = np.percentile(resampled, [2.5, 97.5])
     return Interval(float(observed), float(low), float(high))
-
-
-def _context(spec: Experiment, data: Dataset, fitted: IntArray) -> Context:
-    liked = positives(data, fitted, spec.positive)
-    had = pairs_as_sets(data.user[liked], data.item[liked], len(data.users), len(data.items))
-    popularity = np.bincount(had.indices, minlength=len(data.items))
-    everything = spec.evaluation.candidates == "catalogue"
-    candidates = len(data.items) if everything else np.count_nonzero(np.bincount(data.item[fitted]))
-    return Context(popularity, max(1, int(np.count_nonzero(np.bincount(data.user[fitted])))), max(1, int(candidates)))
 
 
 def _errors(data: Dataset, fold: Fold, lists: Lists, metric: str) -> FloatArray:

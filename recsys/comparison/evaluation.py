@@ -18,11 +18,15 @@ from recsys.errors import InputError
 from recsys.experiment.lists import Lists
 from recsys.experiment.spec import Experiment
 from recsys.metrics.context import Context
-from recsys.metrics.evaluate import Scores, evaluate, evaluate_values
-from recsys.metrics.registry import METRICS, parse_column
-from recsys.metrics.truth import pairs_as_sets, truth_of
+from recsys.metrics.evaluate import Scores, evaluate, evaluate_ranks, evaluate_values
+from recsys.metrics.ranks import Ranks
+from recsys.metrics.registry import METRICS, parse_column, reads
+from recsys.metrics.training_context import context_of, features_of, genres_of
+from recsys.metrics.truth import truth_of
+from recsys.models.list_maker import ListMaker
+from recsys.models.registry import model_class
 from recsys.splits.account import positives
-from recsys.splits.fold import Fold, training_rows
+from recsys.splits.fold import Fold, shown_rows, training_rows
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,7 +65,9 @@ class Evaluation:
 
 
 def refuse_nobody(spec: Experiment, data: Dataset, fold: Fold) -> None:
-    """Raise InputError where the experiment counts no user of this fold: all with test positives are cold."""
+    """Raise InputError where the experiment counts no user of this fold: all with test positives are cold; and where
+    its primary metric has no value on these data."""
+    _refuse_unmeasured(spec, data)
     users = np.unique(data.user[positives(data, fold.test, spec.positive)])
     known = np.bincount(data.user[training_rows(data, fold, spec.refit)], minlength=len(data.users)) > 0
     if spec.users == "warm" and not known[users].any():
@@ -70,6 +76,27 @@ def refuse_nobody(spec: Experiment, data: Dataset, fold: Fold) -> None:
             f"none of the {count(len(users), 'user')} with test positives is in training",
             "choose another split, or count cold users too: evaluation.users: all",
         )
+
+
+def _refuse_unmeasured(spec: Experiment, data: Dataset) -> None:
+    """Raise InputError where nothing can have a value in the primary metric: the data lack what it reads, or no model
+    says where all items stand."""
+    place, primary = "evaluation.primary", spec.evaluation.primary
+    metric, _ = parse_column(primary)
+    known = ", ".join(f"{name} ({kind})" for name, kind in data.items.kinds.items()) or "nothing"
+    if "features" in metric.reads and features_of(data.items) is None:
+        message = f"{primary} needs features of items beside text, and these data have none (known of items: {known})"
+        raise InputError(place, message, "name a file of items in data.items, or choose another primary")
+    if "genres" in metric.reads and genres_of(data.items) is None:
+        message = (
+            f"{primary} needs a column of labels or categories of items, and these data have none (known: {known})"
+        )
+        raise InputError(place, message, "name a file of items in data.items, or choose another primary")
+    if metric.needs in ("ranks", "row ranks") and all(
+        issubclass(model_class(model.name), ListMaker) for model in spec.models
+    ):
+        message = f"{primary} needs to know where every item stands, and the models leave lists alone"
+        raise InputError(place, message, "choose another primary, such as ndcg@10")
 
 
 def evaluate_lists(spec: Experiment, dataset: Path, fold: Path, fit: Path, folder: Path) -> None:
@@ -101,12 +128,13 @@ def _scored(spec: Experiment, data: Dataset, fold: Fold, lists: Lists) -> _Score
     asked = spec.evaluation
     truth_rows = positives(data, fold.test, spec.positive)
     truth = truth_of(data.user[truth_rows], data.item[truth_rows], lists.users, len(data.items))
-    context = _context(spec, data, fold)
+    context = _context(spec, data, fold, lists.users)
     warm = np.asarray(lists.warm)
     counted = warm if spec.users == "warm" else np.ones(len(warm), dtype=bool)
     users = np.asarray(lists.users[counted])
-    scores = evaluate(lists.items[counted], truth[counted], asked.metrics, asked.k, context)
-    per_user, overall = scores.per_user, scores.overall
+    scores = evaluate(lists.items[counted], truth[counted], asked.metrics, asked.k, context.of(counted))
+    ranked = scores_of_ranks(spec, data, fold, lists, counted)
+    per_user, overall = scores.per_user | ranked.per_user, scores.overall | ranked.overall
     if lists.predicted is not None:
         values = _values(data, fold, lists.predicted, users, asked.metrics)
         overall = overall | values.overall
@@ -121,7 +149,10 @@ def evaluation_of(spec: Experiment, data: Dataset, fold: Fold, lists: Lists) -> 
     per_user = {name: scored.per_user[name] for name in asked.columns if name in scored.per_user}
     rows = np.bincount(data.user[fold.test], minlength=len(data.users))[users]
     intervals, note = _intervals(per_user, rows)
-    cold = evaluate(lists.items[~warm], truth[~warm], asked.metrics, asked.k, context).overall if not warm.all() else {}
+    cold: dict[str, float] = {}
+    if not warm.all():
+        cold = evaluate(lists.items[~warm], truth[~warm], asked.metrics, asked.k, context.of(~warm)).overall
+        cold |= scores_of_ranks(spec, data, fold, lists, ~warm).overall
     return Evaluation(
         users=users,
         rows=rows,
@@ -134,14 +165,38 @@ def evaluation_of(spec: Experiment, data: Dataset, fold: Fold, lists: Lists) -> 
     )
 
 
-def _context(spec: Experiment, data: Dataset, fold: Fold) -> Context:
-    fitted = training_rows(data, fold, spec.refit)
-    liked = positives(data, fitted, spec.positive)
-    had = pairs_as_sets(data.user[liked], data.item[liked], len(data.users), len(data.items))
-    popularity = np.bincount(had.indices, minlength=len(data.items))
-    everything = spec.evaluation.candidates == "catalogue"
-    n_candidates = len(data.items) if everything else np.count_nonzero(np.bincount(data.item[fitted]))
-    return Context(popularity, int(np.count_nonzero(np.bincount(data.user[fitted]))), int(n_candidates))
+def _context(spec: Experiment, data: Dataset, fold: Fold, users: IntArray) -> Context:
+    return context_of(
+        data,
+        training_rows(data, fold, spec.refit),
+        shown_rows(data, fold, spec.refit),
+        np.asarray(users),
+        reads(spec.evaluation.metrics),
+        positive=spec.positive,
+        catalogue=spec.evaluation.candidates == "catalogue",
+        exclude_seen=spec.evaluation.exclude_seen,
+    )
+
+
+def scores_of_ranks(spec: Experiment, data: Dataset, fold: Fold, lists: Lists, counted: BoolArray) -> Scores:
+    """Metrics of where the test items stand, a value for each counted user; nothing where the model left no ranks.
+
+    counted: (n,) of the users of the lists.
+    """
+    place = np.full(len(data.users), -1)
+    place[lists.users[counted]] = np.arange(np.count_nonzero(counted))
+    user, item = place[data.user[fold.test]], np.asarray(data.item[fold.test])
+    ranks = row_ranks = None
+    if lists.ranks is not None and lists.n_candidates is not None:
+        wanted = np.zeros(len(data), dtype=bool)
+        wanted[positives(data, fold.test, spec.positive)] = True
+        kept = np.flatnonzero((user >= 0) & wanted[fold.test])
+        kept = kept[np.unique(user[kept] * len(data.items) + item[kept], return_index=True)[1]]
+        ranks = Ranks(lists.ranks[kept], user[kept], np.asarray(lists.n_candidates[counted]))
+    if lists.row_ranks is not None:
+        rows = user >= 0
+        row_ranks = Ranks(lists.row_ranks[rows], user[rows], np.zeros(np.count_nonzero(counted), dtype=np.int64))
+    return evaluate_ranks(ranks, row_ranks, spec.evaluation.metrics, spec.evaluation.k)
 
 
 def _values(data: Dataset, fold: Fold, predicted: FloatArray, users: IntArray, metrics: Iterable[str]) -> Scores:

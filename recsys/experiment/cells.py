@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Final
 
 from recsys.experiment.job import Job
-from recsys.experiment.spec import Experiment
-from recsys.metrics.registry import METRICS
-from recsys.models.base import ModelConfig
+from recsys.experiment.spec import Evaluation, Experiment
+from recsys.metrics.registry import METRICS, column, parse_column
+from recsys.models.base import ModelConfig, Recommender
+from recsys.models.list_maker import ListMaker
 from recsys.models.registry import model_class
+
+RANKS: Final = ("ranks", "row ranks")
 
 
 def job_of(spec: Experiment, model: ModelConfig, seed: int, dataset: Path, fold: Path, threads: int) -> Job:
     """What the child process of a cell is asked to do. What makes no difference to this model is left out."""
     evaluation, kind = spec.evaluation, model_class(model.name)
+    needs = {METRICS[name].needs for name in evaluation.metrics}
     return Job(
         dataset=dataset,
         fold=fold,
@@ -22,10 +27,19 @@ def job_of(spec: Experiment, model: ModelConfig, seed: int, dataset: Path, fold:
         positive=spec.positive,
         weight=spec.data.weight,
         refit=spec.refit,
-        primary=evaluation.primary if kind.watches_validation else "",
+        primary=_watched(evaluation, kind) if kind.watches_validation else "",
         length=max(evaluation.k),
         exclude_seen=evaluation.exclude_seen,
         candidates=evaluation.candidates,
-        predict=kind.predicts_values and any(METRICS[name].needs == "values" for name in evaluation.metrics),
+        predict=kind.predicts_values and "values" in needs,
         threads=threads,
+        ranks=() if issubclass(kind, ListMaker) else tuple(each for each in RANKS if each in needs),
     )
+
+
+def _watched(evaluation: Evaluation, kind: type[Recommender]) -> str:
+    """What ends training early: the primary metric, or NDCG where the validation part does not tell that one."""
+    metric, k = parse_column(evaluation.primary)
+    if (metric.of_lists and not metric.reads) or (metric.needs == "values" and kind.predicts_values):
+        return evaluation.primary
+    return column("ndcg", k or max(evaluation.k))

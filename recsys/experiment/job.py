@@ -17,6 +17,7 @@ class Job(Config):
     dataset, fold: stored folders. settings: of the model, its label left out. seed: 0 for a model without randomness.
     primary: the metric that ends training early, empty for a model that does not watch the validation part. length:
     items a list has at most. predict: whether values of the test rows are to be predicted too, for rmse and mae.
+    ranks: which places of the test rows' items are wanted too, as metrics name what they need.
     """
 
     dataset: Path
@@ -33,14 +34,16 @@ class Job(Config):
     predict: bool
     threads: int
     device: str = "cpu"
+    ranks: tuple[Literal["ranks", "row ranks"], ...] = ()
 
     @property
     def model(self) -> ModelConfig:
         return model_class(self.settings["name"]).Config.model_validate(self.settings)
 
     def question(self) -> dict[str, Any]:
-        """What the result depends on beside data and code: all but the folders."""
-        return self.model_dump(mode="json", exclude={"dataset", "fold"})
+        """What the result depends on beside data and code: all but the folders, and ranks where none are wanted."""
+        left_out = {"dataset", "fold"} if self.ranks else {"dataset", "fold", "ranks"}
+        return self.model_dump(mode="json", exclude=left_out)
 
 
 def as_failure(error: BaseException) -> dict[str, Any]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 
@@ -15,8 +16,12 @@ class Lists:
     """Ranked items of the users with test positives.
 
     users: (n,) positions in the data set, ascending. warm: (n,) known to the final fit. items: (n, k) positions in the
-    data set, -1 where a list ends early. scores: (n, k) float32. predicted: values of the fold's test rows, (n_test,)
-    float32, or None.
+    data set, -1 where a list ends early. scores: (n, k) float32.
+
+    The rest is None where nobody asked, or the model cannot say. predicted: values of the fold's test rows, (n_test,)
+    float32. ranks: where each test row's item stands among all items that its user's list could have held, (n_test,)
+    int32 from 1; 0 where it is none of them. row_ranks: the same with seen items left in. n_candidates: (n,) int32 how
+    many items each list could have held.
     """
 
     users: IntArray
@@ -24,10 +29,13 @@ class Lists:
     items: IntArray
     scores: FloatArray
     predicted: FloatArray | None = None
+    ranks: IntArray | None = None
+    row_ranks: IntArray | None = None
+    n_candidates: IntArray | None = None
 
     def save(self, folder: Path) -> None:
         """Write to an existing folder."""
-        for name in ("users", "warm", "items", "scores", "predicted"):
+        for name in ARRAYS:
             array = getattr(self, name)
             if array is not None:
                 np.save(folder / f"{name}.npy", array)
@@ -40,4 +48,7 @@ class Lists:
             path = folder / f"{name}.npy"
             return np.load(path, mmap_mode="r", allow_pickle=False) if path.exists() else None
 
-        return cls(**{name: array(name) for name in ("users", "warm", "items", "scores", "predicted")})  # type: ignore[arg-type]
+        return cls(**{name: array(name) for name in ARRAYS})  # type: ignore[arg-type]
+
+
+ARRAYS: Final = tuple(each.name for each in fields(Lists))

@@ -7,12 +7,12 @@ import numpy as np
 from recsys.config import BoolArray, FloatArray, IntArray
 
 
-def reciprocal_rank(hits: BoolArray, n_relevant: IntArray, k: int) -> FloatArray:
+def mrr(hits: BoolArray, n_relevant: IntArray, k: int) -> FloatArray:
     """1 over the rank of the first hit among the first k, 0 without one; one value a user. The mean over users is MRR.
 
     hits: (n_users, >= k), True where the item at that rank is relevant. n_relevant does not matter.
 
-    >>> reciprocal_rank(np.array([[False, True, True], [False, False, False]]), np.array([2, 2]), k=3)
+    >>> mrr(np.array([[False, True, True], [False, False, False]]), np.array([2, 2]), k=3)
     array([0.5, 0. ])
     """
     found = hits[:, :k]

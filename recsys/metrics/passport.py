@@ -29,13 +29,14 @@ def passport(
     }
     if metric.needs == "values":
         return choices
-    return choices | {
+    of_lists = {
         "truth": "set of items, unreachable ones included",
         "seen": "left out" if exclude_seen else "left in",
         "candidates": candidates,
         "ties": "score descending, then item ascending",
         "empty_list": 0,
     }
+    return choices | of_lists | metric.definition
 
 
 def passport_hash(column: str, **choices: Any) -> str:

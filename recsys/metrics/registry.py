@@ -3,19 +3,27 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from recsys.errors import InputError, did_you_mean
+from recsys.metrics.auc import auc
+from recsys.metrics.calibration import SMOOTHING, calibration
 from recsys.metrics.coverage import coverage
+from recsys.metrics.diversity import diversity
+from recsys.metrics.gini import gini
 from recsys.metrics.hit_rate import hit_rate
 from recsys.metrics.map import average_precision
-from recsys.metrics.mrr import reciprocal_rank
+from recsys.metrics.mrr import mrr
 from recsys.metrics.ndcg import ndcg
 from recsys.metrics.novelty import novelty
+from recsys.metrics.popularity_bias import popularity_bias, popularity_lift
 from recsys.metrics.precision import precision
 from recsys.metrics.recall import recall
+from recsys.metrics.reciprocal_rank import reciprocal_rank
+from recsys.metrics.serendipity import serendipity
+from recsys.metrics.topk_accuracy import topk_accuracy
 from recsys.metrics.value_errors import PLAIN, SQUARES, Pool, mae, rmse
 
 
@@ -23,30 +31,85 @@ from recsys.metrics.value_errors import PLAIN, SQUARES, Pool, mae, rmse
 class Metric:
     """A metric and what is known about it.
 
-    needs: what `compute` reads: hits (hits, n_relevant, k), items (lists, context, k) or values (predicted, actual,
-    user, n_users). per: a value a user, or one for the whole set. pool: how users' values make one; None: their mean.
-    definition: the choices that others make differently, for the passport.
+    needs: what `compute` reads: hits (hits, n_relevant, k), items (lists, context, k), hits and items (hits, lists,
+    context, k), ranks (Ranks of the relevant items), row ranks (Ranks of all test rows with seen items left in, k) or
+    values (predicted, actual, user, n_users). reads: the optional parts of a context that it needs. per: a value a
+    user, or one for the whole set. pool: how users' values make one; None: their mean. definition: the choices that
+    others make differently, for the passport.
     """
 
     name: str
     compute: Callable[..., Any]
-    needs: Literal["hits", "items", "values"]
+    needs: Literal["hits", "items", "hits and items", "ranks", "row ranks", "values"]
     definition: dict[str, str]
     per: Literal["user", "set"] = "user"
     has_k: bool = True
     higher_is_better: bool = True
     pool: Pool | None = None
+    reads: tuple[str, ...] = ()
+
+    @property
+    def of_lists(self) -> bool:
+        """Whether lists are all of a model that it looks at."""
+        return self.needs in ("hits", "items", "hits and items")
 
 
+_POPULARITY = {"popularity": "users with item / users", "divisor": "|L|", "empty_list": "as if everybody had its items"}
 _ALL = (
     Metric("ndcg", ndcg, "hits", {"gain": "binary", "discount": "1/log2(rank+1)", "divisor": "ideal of min(k, |R|)"}),
     Metric("recall", recall, "hits", {"divisor": "|R|"}),
     Metric("precision", precision, "hits", {"divisor": "k"}),
     Metric("map", average_precision, "hits", {"divisor": "min(k, |R|)"}),
-    Metric("mrr", reciprocal_rank, "hits", {"cut": "k"}),
+    Metric("mrr", mrr, "hits", {"cut": "k"}),
     Metric("hit_rate", hit_rate, "hits", {}),
     Metric("coverage", coverage, "items", {"divisor": "candidate items"}, per="set"),
     Metric("novelty", novelty, "items", {"information": "-log2(max(1, users with item) / users)", "divisor": "|L|"}),
+    Metric("gini", gini, "items", {"over": "candidate items"}, per="set", higher_is_better=False),
+    Metric("popularity_bias", popularity_bias, "items", _POPULARITY, higher_is_better=False),
+    Metric(
+        "popularity_lift",
+        popularity_lift,
+        "items",
+        _POPULARITY | {"against": "the user's training positives", "lift": "ratio - 1"},
+        higher_is_better=False,
+        reads=("history",),
+    ),
+    Metric(
+        "serendipity",
+        serendipity,
+        "hits and items",
+        {"unexpected": "not among the user's k most popular unseen items", "divisor": "k"},
+        reads=("seen",),
+    ),
+    Metric(
+        "diversity",
+        diversity,
+        "items",
+        {"likeness": "cosine of features as ones", "pairs": "of items with features"},
+        reads=("features",),
+    ),
+    Metric(
+        "calibration",
+        calibration,
+        "items",
+        {
+            "divergence": "KL(history, list), natural logarithm",
+            "smoothing": str(SMOOTHING),
+            "genres": "first column of labels, else of categories",
+            "empty_list": "worst",
+        },
+        higher_is_better=False,
+        reads=("history", "genres"),
+    ),
+    Metric("reciprocal_rank", reciprocal_rank, "ranks", {"cut": "none"}, has_k=False),
+    Metric("auc", auc, "ranks", {"unreachable": "behind all", "all relevant": "1"}, has_k=False),
+    Metric(
+        "topk_accuracy",
+        topk_accuracy,
+        "row ranks",
+        {"mean": "rows", "relevance": "every test row", "truth": "rows, unreachable ones included", "seen": "left in"},
+        pool=PLAIN,
+    ),
     Metric("rmse", rmse, "values", {"mean": "rows"}, has_k=False, higher_is_better=False, pool=SQUARES),
     Metric("mae", mae, "values", {"mean": "rows"}, has_k=False, higher_is_better=False, pool=PLAIN),
 )
@@ -82,6 +145,11 @@ def parse_column(text: str) -> tuple[Metric, int | None]:
 def is_primary(column: str) -> bool:
     """Whether a column has a value a user, so that models can be ranked by it with an interval."""
     return parse_column(column)[0].per == "user"
+
+
+def reads(metrics: Iterable[str]) -> set[str]:
+    """The optional parts of a Context that any of these metrics reads."""
+    return {part for name in metrics for part in METRICS[name].reads}
 
 
 def metric_key(column: str) -> str:

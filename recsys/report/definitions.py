@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from recsys.metrics.passport import passport, passport_hash
-from recsys.metrics.registry import METRICS, parse_column
+from recsys.metrics.registry import METRICS, Metric, parse_column
 from recsys.report.board import Board
 from recsys.report.words import metric_name
 
@@ -79,7 +79,7 @@ def shared_choices(board: Board) -> dict[str, str]:
     """The choices that all columns of lists share, in words; empty where the passports say otherwise."""
     hashes: Mapping[str, str] = board.manifest.get("passports", {})
     choices = asked(board.spec)
-    column = next((column for column in board.columns if METRICS[column.partition("@")[0]].needs != "values"), None)
+    column = next((column for column in board.columns if _is_usual(METRICS[column.partition("@")[0]])), None)
     if column is None or passport_hash(column, **choices) != hashes.get(column):
         return {}
     whole = passport(column, **choices)
@@ -99,6 +99,11 @@ def asked(spec: Mapping[str, Any]) -> dict[str, Any]:
         "positive": spec.get("positive"),
         "refit": spec["refit"],
     }
+
+
+def _is_usual(metric: Metric) -> bool:
+    """Whether a metric of lists leaves to the experiment all that is shared: its own choices are listed beside it."""
+    return metric.needs != "values" and not _MEANING.keys() & metric.definition.keys()
 
 
 def _is_of(name: str, column: str) -> bool:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Callable
+from typing import Protocol, TypeAlias
 
 import numpy as np
 from scipy import sparse
@@ -12,6 +13,8 @@ from recsys.data.interactions import Interactions, UserBatch
 from recsys.retrieval.topk import top_k
 
 CELLS_A_BLOCK = 4_000_000
+Candidates: TypeAlias = BoolArray | sparse.csr_array
+Look: TypeAlias = Callable[[slice, UserBatch, FloatArray, Candidates | None], None]
 
 
 class Scorer(Protocol):
@@ -29,13 +32,15 @@ def recommend(
     k: int,
     *,
     exclude_seen: bool = True,
-    candidates: BoolArray | sparse.csr_array | None = None,
+    candidates: Candidates | None = None,
     known: bool = True,
+    look: Look | None = None,
 ) -> tuple[IntArray, FloatArray]:
     """The first k items of each user: items (n, k) int32, -1 where a list ends early, and scores (n, k) float32.
 
     users: (n,) positions in source, whose histories are read there. candidates: (n_items,) or a row a user; None: all
-    items. known: False where the users of source are not those of training.
+    items. known: False where the users of source are not those of training. look: called for each block of users with
+    which of them they are, their scores and their candidates.
     """
     items = np.full((len(users), k), -1, dtype=np.int32)
     scores = np.full((len(users), k), -np.inf, dtype=np.float32)
@@ -44,7 +49,8 @@ def recommend(
         rows = slice(start, start + size)
         batch = source.batch(users[rows], known)
         allowed = candidates if candidates is None or candidates.ndim == 1 else candidates[rows]
-        items[rows], scores[rows] = top_k(
-            model.scores(batch), k, exclude=batch.seen if exclude_seen else None, candidates=allowed
-        )
+        found = model.scores(batch)
+        items[rows], scores[rows] = top_k(found, k, exclude=batch.seen if exclude_seen else None, candidates=allowed)
+        if look is not None:
+            look(rows, batch, found, allowed)
     return items, scores

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -52,6 +53,18 @@ class TestSide:
         # c, d and e are shown to those who count, and candidates are a, b and c.
         assert side.coverage == pytest.approx(1.0)
         assert (side.k, side.primary, side.higher_is_better) == (2, "ndcg@2", True)
+
+    def test_a_primary_that_reads_what_users_had(self, data):
+        side = side_of(experiment("popularity_lift@2"), data, window_fold(data, "5d"), lists(data, ALL))
+        # Ann and Bob had a and b, which both had; c is of one of them, d of nobody: a quarter on average.
+        np.testing.assert_allclose(side.values, [1 / 4 - 1, 0 - 1, np.nan])
+
+    def test_a_primary_of_ranks(self, data):
+        found = lists(data, ALL)
+        ranks = {"ranks": np.array([1, 2, 4, 1, 0]), "n_candidates": np.array([5, 5, 5])}
+        side = side_of(experiment("reciprocal_rank"), data, window_fold(data, "5d"), replace(found, **ranks))
+        assert side.values.tolist() == [1, 1 / 4, 1]
+        assert np.isnan(side_of(experiment("auc"), data, window_fold(data, "5d"), found).values).all()
 
     def test_all_users_count_where_the_experiment_says_so(self, data):
         side = side_of(experiment(users="all"), data, window_fold(data, "5d"), lists(data, ALL))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from math import log2
+from math import log, log2
 
 import numpy as np
 import pytest
@@ -13,6 +13,7 @@ from recsys.comparison.evaluation import Evaluation, evaluate_lists, evaluation_
 from recsys.comparison.users import user_values
 from recsys.errors import InputError
 from recsys.experiment.lists import Lists
+from recsys.splits.fold import Fold
 
 # Items 10, 20, 30, 40 are 0 to 3. User 4 is not in training, and neither is item 40.
 TRAIN = [(1, 10, 5.0), (1, 20, 3.0), (2, 10, 4.0), (3, 30, 2.0)]
@@ -28,7 +29,7 @@ def case():
     return data, fold(data, test=range(4, 9))
 
 
-def lists(items, users=(0, 1, 2, 3), warm=(True, True, True, False), predicted=None):
+def lists(items, users=(0, 1, 2, 3), warm=(True, True, True, False), predicted=None, **ranks):
     items = np.array(items, dtype=np.int32)
     return Lists(
         users=np.array(users),
@@ -36,6 +37,7 @@ def lists(items, users=(0, 1, 2, 3), warm=(True, True, True, False), predicted=N
         items=items,
         scores=np.where(items >= 0, 1, -np.inf).astype(np.float32),
         predicted=None if predicted is None else np.array(predicted, dtype=np.float32),
+        **{name: np.array(values, dtype=np.int32) for name, values in ranks.items()},
     )
 
 
@@ -133,6 +135,155 @@ class TestByHand:
     def test_a_list_that_is_none(self, case):
         with pytest.raises(ValueError, match="name an item twice"):
             evaluation_of(experiment(), *case, lists([[2, 2], [2, -1], [0, 1], [1, 0]]))
+
+
+class TestBeyondAccuracy:
+    """Items 10 and 30 are dramas, 20 and 40 comedies. Popularity 2, 1, 1, 0 of 3 users."""
+
+    ASKED = {
+        "metrics": ["gini", "popularity_bias", "popularity_lift", "serendipity", "diversity", "calibration"],
+        "primary": "popularity_bias@2",
+    }
+    GENRES = {"genres": ["Drama|Film", "Comedy", "Drama|Film", "Comedy"]}
+
+    def case(self, kind="labels", features=GENRES):
+        data = dataset([*TRAIN, *TESTED], **features)
+        for name in features:
+            data.items.kinds[name] = kind
+        return data, fold(data, test=range(4, 9))
+
+    def test_warm_users(self):
+        found = evaluation_of(experiment(evaluation=self.ASKED), *self.case(), lists(LISTS))
+        expected = {
+            "popularity_bias@2": [1 / 3, 1 / 3, 1 / 2],
+            "popularity_lift@2": [(1 / 3) / (1 / 2) - 1, (1 / 3) / (2 / 3) - 1, (1 / 2) / (1 / 3) - 1],
+            "serendipity@2": [0, 0, 0],  # item 30 is among the two most popular that users 1 and 2 have not seen
+            "diversity@2": [0, 0, 1],
+            "calibration@2": [
+                # Drama and Film a quarter each and Comedy a half in the history of user 1, none of it in the list
+                0.5 * log(0.5 / 0.005) + 0.5 * log(0.25 / (0.99 * 0.5 + 0.01 * 0.25)),
+                0,
+                log(0.5 / (0.99 * 0.25 + 0.01 * 0.5)),
+            ],
+        }
+        assert list(found.per_user) == list(expected)
+        for name, values in expected.items():
+            assert found.per_user[name] == pytest.approx(values), name
+            assert found.overall[name] == pytest.approx(np.mean(values))
+        # items 10, 20 and 30 are the candidates, listed 1, 1 and 2 times
+        assert found.overall["gini@2"] == pytest.approx((-2 * 1 + 0 * 1 + 2 * 2) / (3 * 4))
+        assert set(found.overall) == {*expected, "gini@2"}
+
+    def test_a_stranger_has_no_taste(self):
+        asked = {**self.ASKED, "users": "all"}
+        found = evaluation_of(experiment(evaluation=asked), *self.case(), lists(LISTS))
+        assert np.isnan(found.per_user["popularity_lift@2"]).tolist() == [False, False, False, True]
+        assert np.isfinite(list(found.overall.values())).all()
+        assert set(found.cold) == {"gini@2", "popularity_bias@2", "serendipity@2", "diversity@2"}
+
+    @pytest.mark.parametrize(("shown", "taste"), [(0, 1 / 2 - 1), (3, np.nan)], ids=["an item of others", "of nobody"])
+    def test_what_a_held_out_user_has_shown_is_his_taste(self, shown, taste):
+        """A row that the model reads when it serves him, and was not trained on."""
+        data = dataset([(1, 10, 5.0), (2, 10, 4.0), (3, 10, 2.0), (1, 40, 1.0), (3, 20, 1.0), *TESTED], **self.GENRES)
+        parts = {"test": np.arange(5, 10), "validation": np.array([], int), "history": np.array([shown])}
+        part = Fold.of(len(data), **parts, unused=np.array([3 - shown]))
+        asked = experiment(evaluation={"metrics": ["popularity_lift"], "primary": "popularity_lift@2", "users": "all"})
+        found = evaluation_of(asked, data, part, lists([[1, -1]] * 4, warm=(False, True, True, False)))
+        assert found.per_user["popularity_lift@2"][0] == pytest.approx(taste, nan_ok=True)
+
+    def test_seen_items_left_in(self):
+        asked = {**self.ASKED, "exclude_seen": False}
+        found = evaluation_of(experiment(evaluation=asked), *self.case(), lists(LISTS))
+        # popularity's own list is 10, 20 for everybody: item 30 is not expected any more
+        assert found.per_user["serendipity@2"].tolist() == [1 / 2, 1 / 2, 0]
+
+    @pytest.mark.parametrize("kind", ["text", "number"])
+    def test_data_without_genres(self, kind):
+        features = {"year": [1990.0, 1991.0, 1992.0, 1993.0]} if kind == "number" else {"title": ["a", "b", "c", "d"]}
+        found = evaluation_of(experiment(evaluation=self.ASKED), *self.case(kind, features), lists(LISTS))
+        assert "calibration@2" not in found.overall
+        assert ("diversity@2" in found.overall) == (kind == "number")
+        assert set(found.per_user) == {name for name in found.overall if not name.startswith("gini")}
+
+    @pytest.mark.parametrize("metric", ["diversity", "calibration"])
+    def test_a_primary_that_the_data_do_not_hold(self, metric):
+        asked = experiment(evaluation={"metrics": [metric], "primary": f"{metric}@2"})
+        what = {
+            "diversity": "features of items beside text, and these data have none (known of items: title (text))",
+            "calibration": "a column of labels or categories of items, and these data have none (known: title (text))",
+        }
+        with pytest.raises(InputError) as caught:
+            refuse_nobody(asked, *self.case("text", {"title": ["a", "b", "c", "d"]}))
+        assert str(caught.value) == (
+            f"evaluation.primary: {metric}@2 needs {what[metric]}; name a file of items in data.items, or choose "
+            "another primary"
+        )
+        refuse_nobody(asked, *self.case())
+
+
+class TestRanks:
+    """User 4 is cold; users 1, 2, 3 have 1, 2, 1 test rows, and item 40 is in no list."""
+
+    ASKED = {"metrics": ["reciprocal_rank", "auc", "topk_accuracy"], "primary": "auc"}
+    LEFT = {"ranks": [1, 2, 1, 0, 2], "row_ranks": [2, 3, 1, 0, 2], "n_candidates": [1, 2, 2, 3]}
+
+    def found(self, case, evaluation=ASKED, **changes):
+        return evaluation_of(experiment(evaluation=evaluation, **changes), *case, lists(LISTS, **self.LEFT))
+
+    def test_warm_users(self, case):
+        found = self.found(case)
+        assert found.per_user["reciprocal_rank"].tolist() == [1, 1, 0]
+        assert found.per_user["auc"].tolist() == [1, 1, 0]
+        assert found.per_user["topk_accuracy@2"].tolist() == [1, 1 / 2, 0]
+        assert found.overall["topk_accuracy@2"] == 2 / 4
+        assert list(found.overall) == ["reciprocal_rank", "auc", "topk_accuracy@2"]
+        assert found.cold == {"reciprocal_rank": 1 / 2, "auc": 1 / 2, "topk_accuracy@2": 1}
+
+    def test_all_users(self, case):
+        found = self.found(case, {**self.ASKED, "users": "all"})
+        assert found.per_user["auc"].tolist() == [1, 1, 0, 1 / 2]
+        assert found.overall["topk_accuracy@2"] == 3 / 5
+        table = pd_table(found)
+        pooled = user_values(table, ["m"], ["topk_accuracy@2"]).means()["topk_accuracy@2"]
+        assert pooled == pytest.approx([found.overall["topk_accuracy@2"]])
+
+    def test_only_positives_are_relevant_but_every_row_counts(self):
+        data = dataset([*TRAIN, (1, 30, 4.0), (2, 20, 5.0), (2, 30, 1.0)])
+        part = fold(data, test=range(4, 7))
+        shown = lists(
+            LISTS[:2], users=(0, 1), warm=(True, True), ranks=[1, 2, 1], row_ranks=[2, 3, 1], n_candidates=[1, 2]
+        )
+        found = evaluation_of(experiment(evaluation=self.ASKED, positive=3.5), data, part, shown)
+        assert found.per_user["reciprocal_rank"].tolist() == [1, 1 / 2]
+        assert found.per_user["auc"].tolist() == [1, 0]
+        assert found.per_user["topk_accuracy@2"].tolist() == [1, 1 / 2]
+
+    def test_a_pair_that_stands_twice_is_relevant_once_and_two_rows(self):
+        data = dataset([(1, 10), (2, 10), (3, 30), (2, 30), (2, 30), (2, 20)])
+        part = fold(data, test=[3, 4, 5])
+        shown = lists([[1, -1]], users=(1,), warm=(True,), ranks=[1, 1, 3], row_ranks=[1, 1, 3], n_candidates=[4])
+        found = evaluation_of(experiment(evaluation=self.ASKED), data, part, shown)
+        assert found.per_user["auc"].tolist() == [(2 / 2 + 1 / 2) / 2]
+        assert found.per_user["topk_accuracy@2"].tolist() == [2 / 3]
+
+    def test_a_model_that_leaves_lists_alone(self, case):
+        found = evaluation_of(experiment(evaluation={"metrics": ["auc", "ndcg"]}), *case, lists(LISTS))
+        assert list(found.overall) == ["ndcg@2"]
+
+    @pytest.mark.parametrize("primary", ["auc", "reciprocal_rank", "topk_accuracy@2"])
+    def test_a_primary_that_no_model_can_tell(self, case, primary):
+        external = {"name": "external", "command": ["true"]}
+        asked = {**self.ASKED, "primary": primary}
+        with pytest.raises(InputError, match=f"^evaluation.primary: {primary} needs to know where every item stands"):
+            refuse_nobody(experiment(evaluation=asked, models=[external]), *case)
+        refuse_nobody(experiment(evaluation=asked, models=[external, "popularity"]), *case)
+
+    def test_stored_and_read_again(self, tmp_path):
+        lists(LISTS, **self.LEFT).save(tmp_path)
+        again = Lists.load(tmp_path)
+        for name, values in self.LEFT.items():
+            assert getattr(again, name).tolist() == values
+        assert again.predicted is None
 
 
 class TestPredictedValues:

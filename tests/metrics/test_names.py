@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -36,12 +37,31 @@ def test_a_misspelt_metric_is_recognised():
         parse_column("ndgc@10")
 
 
-def test_only_coverage_has_no_value_a_user():
-    assert [name for name in METRICS if not is_primary(column(name, 10))] == ["coverage"]
+def test_only_metrics_of_all_lists_together_have_no_value_a_user():
+    assert [name for name in METRICS if not is_primary(column(name, 10))] == ["coverage", "gini"]
 
 
-def test_only_errors_are_better_when_lower():
-    assert [name for name, metric in METRICS.items() if not metric.higher_is_better] == ["rmse", "mae"]
+def test_what_is_better_when_lower():
+    lower = {name for name, metric in METRICS.items() if not metric.higher_is_better}
+    assert lower == {"gini", "popularity_bias", "popularity_lift", "calibration", "rmse", "mae"}
+
+
+def test_what_an_older_passport_says_stays():
+    """The hashes of finished runs: a new metric must not change them."""
+    assert passport_hash("ndcg@10", **CHOICES) == "59b06fe41ad3"
+    assert passport_hash("coverage@10", **CHOICES) == "b81f9ee7589b"
+    assert passport_hash("rmse", **CHOICES) == "478cd9945ee7"
+
+
+def test_top_k_accuracy_leaves_seen_items_in_whatever_the_lists_do():
+    found = passport("topk_accuracy@10", **CHOICES)
+    assert (found["seen"], found["mean"], found["relevance"]) == ("left in", "rows", "every test row")
+
+
+def test_an_empty_list_is_never_good():
+    assert passport("ndcg@10", **CHOICES)["empty_list"] == 0
+    assert passport("calibration@10", **CHOICES)["empty_list"] == "worst"
+    assert passport("popularity_bias@10", **CHOICES)["empty_list"] == "as if everybody had its items"
 
 
 @pytest.mark.parametrize("name", METRICS)
@@ -69,3 +89,10 @@ def test_four_and_four_point_zero_are_one_threshold():
     assert passport_hash("map@5", **(CHOICES | {"positive": 4})) == passport_hash(
         "map@5", **(CHOICES | {"positive": 4.0})
     )
+
+
+@pytest.mark.parametrize("name", METRICS)
+def test_every_metric_stands_in_the_table_of_definitions(name):
+    page = (Path(__file__).parents[2] / "docs" / "report.md").read_text()
+    rows = [line.split("|")[1] for line in page.partition("## Definitions")[2].splitlines() if line.startswith("| `")]
+    assert sum(f"`{name}`" in row for row in rows) == 1

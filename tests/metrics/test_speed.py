@@ -22,8 +22,10 @@ def test_speed_at_the_size_of_movielens_1m():
     seen = sparse.random_array(scores.shape, density=0.036, format="csr", rng=random)
     truth = sparse.random_array(scores.shape, density=0.009, format="csr", rng=random)
     truth = truth + sparse.csr_array((np.ones(6040), (np.arange(6040), np.arange(6040) % 3700)), shape=scores.shape)
-    context = Context(np.diff(seen.tocsc().indptr), 6040, 3700)
-    names = [name for name, metric in METRICS.items() if metric.has_k]
+    features = sparse.random_array((3700, 40), density=0.1, format="csr", rng=random)
+    known = {"history": seen, "seen": seen, "features": features, "genres": features}
+    context = Context(np.diff(seen.tocsc().indptr), 6040, 3700, **known)
+    names = [name for name, metric in METRICS.items() if metric.of_lists]
     started = time.process_time()
     evaluate(top_k(scores, 50, exclude=seen)[0], truth, names, [10], context)
     assert time.process_time() - started < 1

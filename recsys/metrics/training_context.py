@@ -1,0 +1,73 @@
+"""The context of metrics, read off the rows that a model was fitted on."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+import numpy as np
+from scipy import sparse
+
+from recsys.config import IntArray
+from recsys.data.dataset import Dataset, Entities
+from recsys.data.features import one_hot
+from recsys.metrics.context import Context
+from recsys.metrics.truth import pairs_as_sets, truth_of
+from recsys.splits.account import positives
+
+
+def context_of(
+    data: Dataset,
+    rows: IntArray,
+    shown: IntArray,
+    users: IntArray,
+    reads: Collection[str],
+    *,
+    positive: float | None,
+    catalogue: bool,
+    exclude_seen: bool,
+) -> Context:
+    """What metrics know of the rows that a model was fitted on.
+
+    rows: of the final fit. shown: those and what it reads of held-out users when it serves them. users: (n_lists,)
+    ascending positions of the users whose lists are measured. reads: names of the optional parts of a Context that are
+    to be there. positive: the threshold of relevance. catalogue: whether lists may hold items of no training row.
+    exclude_seen: whether what a user has seen was left out of the lists.
+    """
+    n_items = len(data.items)
+    liked = positives(data, rows, positive)
+    had = pairs_as_sets(data.user[liked], data.item[liked], len(data.users), n_items)
+    candidates = n_items if catalogue else np.count_nonzero(np.bincount(data.item[rows]))
+    history = seen = None
+    if "history" in reads:
+        known = positives(data, shown, positive)
+        history = truth_of(data.user[known], data.item[known], users, n_items)
+    if "seen" in reads:
+        kept = shown if exclude_seen else shown[:0]
+        seen = truth_of(data.user[kept], data.item[kept], users, n_items)
+    return Context(
+        popularity=np.bincount(had.indices, minlength=n_items),
+        n_users=max(1, int(np.count_nonzero(np.bincount(data.user[rows])))),
+        n_candidates=max(1, int(candidates)),
+        history=history,
+        seen=seen,
+        features=features_of(data.items) if "features" in reads else None,
+        genres=genres_of(data.items) if "genres" in reads else None,
+    )
+
+
+def features_of(items: Entities) -> sparse.csr_array | None:
+    """Features of items as ones, (n_items, n_features), or None where there are none: see `one_hot`."""
+    found, names = one_hot(items)
+    return found if names else None
+
+
+def genres_of(items: Entities) -> sparse.csr_array | None:
+    """Genres of items as ones, (n_items, n_genres), or None: the first column of labels, else the first of categories.
+
+    For MovieLens these are its genres.
+    """
+    for kind in ("labels", "category"):
+        for name, found in items.kinds.items():
+            if found == kind:
+                return features_of(Entities(items.ids, items.features, {name: found}))
+    return None
