@@ -68,14 +68,14 @@ def read_leaderboard(path: Path) -> pd.DataFrame:
     return pd.read_csv(path, dtype=texts, keep_default_na=False, na_values=[""])
 
 
-def deliver(refs: Sequence[Ref], out: Path) -> None:
-    """Copy stored files to the folder `out`, each in one step.
+def deliver(refs: Sequence[Ref], out: Path, files: Sequence[str] = FILES) -> None:
+    """Copy stored files of these names to the folder `out`, each in one step.
 
     Raises RunError where the disk is full, InputError where the folder may not be written.
     """
     try:
         out.mkdir(parents=True, exist_ok=True)
-        for source in [path for ref in refs for path in ref.folder.iterdir() if path.name in FILES]:
+        for source in [path for ref in refs for path in ref.folder.iterdir() if path.name in files]:
             temporary = out / f".{source.name}.part"
             shutil.copyfile(source, temporary)
             temporary.replace(out / source.name)

@@ -101,7 +101,7 @@ def rows_on_both_sides(case: Case) -> Finding | None:
         return None
     suspects = case.seen[_among(case.pairs(case.seen), case.pairs(repeated))]
     both = np.concatenate([suspects, repeated])
-    event = np.unique(np.stack([case.pairs(both), timestamp[both]]), axis=1, return_inverse=True)[1].ravel()
+    event = _numbered(case.pairs(both), timestamp[both])
     rows = repeated[_among(event[len(suspects) :], event[: len(suspects)])]
     if not len(rows):
         return None
@@ -114,6 +114,15 @@ def rows_on_both_sides(case: Case) -> Finding | None:
         count=len(rows),
         rows=rows,
     )
+
+
+def _numbered(pair: IntArray, time: IntArray) -> IntArray:
+    """A number for each different (pair, time), (n,): an order of magnitude faster than np.unique over an axis."""
+    order = np.lexsort((time, pair))
+    changes = (np.diff(pair[order]) != 0) | (np.diff(time[order]) != 0)
+    number = np.empty(len(order), dtype=np.int64)
+    number[order] = np.concatenate([[0], np.cumsum(changes)])
+    return number
 
 
 def positives_already_seen(case: Case) -> Finding | None:

@@ -29,14 +29,15 @@ def finished_comparison(spec: Experiment, run_key: str, settings: Settings, out:
         return None
     manifest: dict[str, Any] = json.loads((refs[0].folder / "manifest.json").read_text())
     run_id = manifest["mlflow_run_id"]
-    if manifest["failures"] or _status(settings, run_id) != "FINISHED":
+    if manifest["failures"] or status_of(settings, run_id) != "FINISHED":
         return None
     place = (out or default_out(spec.name, run_key)).absolute()
     deliver(refs, place)
     return Comparison(place, run_key, run_id, cached=True)
 
 
-def _status(settings: Settings, run_id: str) -> str | None:
+def status_of(settings: Settings, run_id: str) -> str | None:
+    """The status of a run in MLflow; None where it is deleted, or MLflow cannot be asked."""
     uri = settings.mlflow_uri
     if uri.startswith("sqlite:///"):
         return run_status(Path(uri.removeprefix("sqlite:///")), run_id)

@@ -33,7 +33,7 @@ from recsys.settings import Settings
 
 MAX_PARAM = 500
 RUNNING = "attributes.status = 'RUNNING'"
-COMPARISON, RETRAINING, TUNING = "comparison", "retraining", "tuning"
+COMPARISON, RETRAINING, TUNING, EXPLORATION = "comparison", "retraining", "tuning", "exploration"
 CANDIDATE, TRIAL = "candidate", "trial"
 # MLflow's UI opens an experiment of this kind with the table of its runs, others with the traces of agents.
 EXPERIMENT_TAGS = {"mlflow.experimentKind": "custom_model_development"}

@@ -33,7 +33,7 @@ def data_figures(data: Dataset, about: dict[str, Any]) -> list[Figure]:
 
 
 def _values(bars: Sequence[dict[str, Any]]) -> Figure:
-    names = [_range(bar["from"], bar["to"]) for bar in bars]
+    names = [bar_name(bar["from"], bar["to"]) for bar in bars]
     total, top = sum(bar["rows"] for bar in bars), max(bars, key=lambda bar: bar["rows"])
     return Figure(
         title="Values",
@@ -135,5 +135,6 @@ def _rows(names: Sequence[str], bars: Sequence[dict[str, Any]]) -> tuple[tuple[s
     return tuple((name, count(bar["rows"])) for name, bar in zip(names, bars, strict=True))
 
 
-def _range(low: float, high: float) -> str:
+def bar_name(low: float, high: float) -> str:
+    """A bar of the values by its ends, or by its one value."""
     return short(low) if low == high else f"{short(float(f'{low:.3g}'))}–{short(float(f'{high:.3g}'))}"
