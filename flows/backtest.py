@@ -11,6 +11,7 @@ from flows.logs import LogReporter
 from flows.session import options, recording, supervised
 from recsys.data.load import inputs
 from recsys.errors import RunError
+from recsys.experiment.external import require_model
 from recsys.experiment.keys import decision_key
 from recsys.experiment.spec import Experiment
 from recsys.settings import Settings
@@ -70,6 +71,8 @@ def backtest(
 def over_time(spec: Experiment) -> Iterator[Run]:
     """The run of a backtest; one process at a time works on those of an experiment's name."""
     settings, chosen = Settings(), options.get()
+    for model in spec.models:
+        require_model(model, "a backtest")
     provisional = rolling(spec, "7d", PERIODS)  # the data decide; the places for models at once need some number
     found = inputs(spec.data, None, settings)
     run = Run(provisional, settings, "", found, chosen.reporter or LogReporter(), chosen.fresh)

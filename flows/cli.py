@@ -96,6 +96,9 @@ def recommend(
         list[str] | None, typer.Option("--model", metavar="LABEL", help="A row of the spec; default: all.")
     ] = None,
     k: Annotated[int, typer.Option("-k", min=1, max=1000, help="Items a list.")] = 5,
+    explain: Annotated[
+        bool, typer.Option("--explain", help="Say why: what of the user's history speaks for each item.")
+    ] = False,
     set_: Set = None,
     quiet: Quiet = False,
     as_json: Json = False,
@@ -106,7 +109,7 @@ def recommend(
         from flows.commands.recommend import run
         from recsys.experiment.ask import Question
 
-        run(spec, set_ or [], Question(tuple(user or ()), tuple(history or ()), k), model or [], speech)
+        run(spec, set_ or [], Question(tuple(user or ()), tuple(history or ()), k, explain), model or [], speech)
 
 
 @app.command()
@@ -372,6 +375,22 @@ def backtest(
         from flows.commands.backtest import run
 
         run(spec, set_ or [], every, periods, out, speech)
+
+
+@app.command()
+def explore(
+    spec: Spec,
+    set_: Set = None,
+    out: Annotated[Path | None, typer.Option("--out", metavar="DIR", help="Where results go.")] = None,
+    quiet: Quiet = False,
+    as_json: Json = False,
+) -> None:
+    """The data alone, before any model: what there is, what is missing, what each split would do."""
+    speech = Speech(quiet, as_json)
+    with command(speech):
+        from flows.commands.explore import run
+
+        run(spec, set_ or [], out, speech)
 
 
 def main() -> None:

@@ -19,6 +19,7 @@ from recsys.champion.record import Contender, DecisionRecord, moment
 from recsys.data.load import inputs
 from recsys.errors import ExpectedError
 from recsys.experiment.candidates import NAMED
+from recsys.experiment.external import require_model
 from recsys.experiment.keys import decision_key, versions
 from recsys.experiment.spec import Experiment
 from recsys.settings import Settings
@@ -51,9 +52,11 @@ rehearsal: ContextVar[Rehearsal | None] = ContextVar("rehearsal", default=None)
 def night(spec: Experiment, as_of: datetime | None) -> Iterator[Night]:
     """A retraining that does not overlap with another of the same name, on this home.
 
-    What the last decision still asks for is done first. Raises InputError where the source has no row up to `as_of`.
+    What the last decision still asks for is done first. Raises InputError where the source has no row up to `as_of`,
+    and where the first model leaves nothing that could serve.
     """
     settings = Settings()
+    require_model(spec.models[0], "retraining")
     ensure_database(settings)
     run = Run(_for_retraining(spec), settings, "", {}, options.get().reporter or LogReporter(), fresh=False)
     with supervised(run, f"retrain-{spec.name}", BUSY):

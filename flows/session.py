@@ -15,10 +15,11 @@ from prefect.settings import PREFECT_API_URL
 
 from flows.flow_runs import mark_killed, remembered
 from flows.logs import LogReporter
-from flows.watch import cancellation, end_in_time
+from flows.watch import cancellation, end_in_time, started_by_worker
 from recsys.data.dataset import Dataset
 from recsys.data.load import inputs
 from recsys.errors import ExpectedError
+from recsys.experiment.external import refuse_commands
 from recsys.experiment.keys import run_key, versions
 from recsys.experiment.spec import Experiment
 from recsys.settings import Settings
@@ -70,8 +71,10 @@ def session(spec: Experiment) -> Iterator[Run]:
 def supervised(run: Run, lock: str, waiting: str) -> Iterator[None]:
     """Nobody else works under this lock inside, and the run can be ended from outside, without a child process left.
 
-    waiting: what is said while another process holds the lock.
+    waiting: what is said while another process holds the lock. Raises InputError where the run may not be started here.
     """
+    if started_by_worker() and not run.settings.allow_external:
+        refuse_commands(run.spec)
     flow_run, overtime = get_run_context().flow_run.id, options.get().overtime  # type: ignore[union-attr]
     mark_killed(str(PREFECT_API_URL.value()), run.settings)
     with (

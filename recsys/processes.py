@@ -122,6 +122,23 @@ def peak_memory(pid: int | str = "self") -> int:
     return 0
 
 
+def family_memory(pid: int) -> int:
+    """Sum of the largest resident sizes so far of a process and all that it started and that still run, in bytes."""
+    return peak_memory(pid) + sum(peak_memory(child) for child in _descendants(pid))
+
+
+def _descendants(pid: int) -> list[int]:
+    """The processes below one, read from /proc where there is one: psutil looks at every process of the machine."""
+    try:
+        tasks = list(Path(f"/proc/{pid}/task").iterdir())
+        found = [int(child) for task in tasks for child in (task / "children").read_text().split()]
+    except OSError:
+        with contextlib.suppress(psutil.Error):
+            return [child.pid for child in psutil.Process(pid).children(recursive=True)]
+        return []
+    return found + [other for child in found for other in _descendants(child)]
+
+
 def _note(pid: int, records: Path) -> None:
     records.mkdir(parents=True, exist_ok=True)
     with contextlib.suppress(psutil.Error):

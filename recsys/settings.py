@@ -19,6 +19,7 @@ class Settings(BaseSettings):
     home: where the database, artifacts, store, cache and logs live. data_dir: a folder with downloaded data sets.
     sql_url: the address of the database that `source: sql` reads. publish_to: where a new champion's lists go.
     notify_file, notify_url: a file that gets a line of each decision and failure, a webhook that gets it as JSON.
+    allow_external: whether a deployment may run the commands of external models.
     """
 
     model_config = SettingsConfigDict(env_prefix="RECSYS_", frozen=True, extra="ignore")
@@ -39,6 +40,7 @@ class Settings(BaseSettings):
     publish_to: str | None = None
     notify_file: Path | None = None
     notify_url: SecretStr | None = None
+    allow_external: bool = False
     prefect_port: int = Field(default=4200, ge=1, le=65535)
     mlflow_port: int = Field(default=5000, ge=1, le=65535)
     tracking_uri: str | None = Field(default=None, validation_alias=AliasChoices("MLFLOW_TRACKING_URI"))

@@ -103,6 +103,25 @@ TRIALS: dict[str, tuple[tuple[str, ...], list[dict[str, Any]]]] = {
         ("ml-100k", "ml-latest-small", "amazon", "steam", "ml-1m"),
         grid(regularization=[100.0, 200.0, 500.0, 1000.0]),
     ),
+    "slim": (
+        ("ml-100k", "ml-latest-small", "lastfm", "steam"),
+        grid(regularization=[30.0, 100.0, 300.0], sparsity=[0.5, 1.0, 2.0, 5.0]),
+    ),
+    "ials": (
+        ("ml-100k", "ml-latest-small", "amazon", "lastfm", "steam"),
+        grid(frequency=[0.5], alpha=[0.1], regularization=[0.1, 0.2, 0.3, 0.5, 1.0])
+        + grid(frequency=[1.0], alpha=[0.1, 0.2], regularization=[0.01, 0.02, 0.05])
+        + grid(embedding_size=[32, 128]),
+    ),
+    "co-visitation": (RANKING, grid(neighbors=[20, 50, 100, 200], last=[None, 1, 3, 10, 30])),
+    "mult-vae": (("ml-100k", "ml-latest-small"), grid(kl_weight=[0.2, 0.5, 1.0], epochs=[50, 100])),
+    "lightgcn": (
+        ("ml-100k", "ml-latest-small"),
+        grid(loss=["sampled-softmax", "bpr"]) + grid(layers=[1, 3]) + grid(epochs=[20, 60]),
+    ),
+    "pure-svd": (RANKING, grid(embedding_size=[8, 16, 32, 64])),
+    "rp3beta": (RANKING, grid(alpha=[0.4, 0.6, 0.8, 1.0], beta=[0.2, 0.3, 0.4])),
+    "gf-cf": (RANKING, grid(embedding_size=[16, 32, 64, 128], alpha=[0.1, 0.3, 0.5])),
     "mf": (
         ("ml-100k", "ml-latest-small", "amazon", "ml-1m", "anime"),
         grid(regularization=[0.08, 0.1, 0.12], learning_rate=[0.03, 0.05, 0.1])

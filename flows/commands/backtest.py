@@ -13,6 +13,7 @@ from flows.orchestration import orchestrated
 from recsys.comparison.backtest_result import plain
 from recsys.comparison.result import require_writable
 from recsys.data.load import inputs
+from recsys.experiment.external import require_model
 from recsys.experiment.spec import Experiment
 from recsys.report.backtest import ranked
 from recsys.report.backtest_words import advice, bounds, lasting, policy_name, share
@@ -35,6 +36,8 @@ def run(
     """Backtest as the spec says. What is wrong with spec, files or length is found before Prefect is imported."""
     settings, began = Settings(), time.monotonic()
     experiment = Experiment.load(spec, overrides)
+    for model in experiment.models:
+        require_model(model, "a backtest")
     if every is not None:
         length_of(every)
     inputs(experiment.data, None, settings, speech.progress())

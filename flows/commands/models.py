@@ -17,7 +17,7 @@ def run(speech: Speech) -> None:
     for column in ("model", "what it is", "reads", "settings"):
         table.add_column(column, no_wrap=column == "model")
     for row in rows:
-        settings = ", ".join(f"{key}={value}" for key, value in row["settings"].items())
+        settings = ", ".join([*row["required"], *(f"{key}={value}" for key, value in row["settings"].items())])
         kind = " (control)" if row["control"] else ""
         table.add_row(row["model"] + kind, row["about"], ", ".join(row["reads"]) or "counts", settings)
     speech.console.print(table)
@@ -28,8 +28,8 @@ def run(speech: Speech) -> None:
 def _row(name: str) -> dict[str, Any]:
     kind = model_class(name)
     needs = kind.needs
-    config = kind.Config(name=name)
-    settings = {key: value for key, value in config.settings().items() if key != "name"}
+    required = [key for key, field in kind.Config.model_fields.items() if field.is_required()]
+    settings = kind.Config.model_construct(name=name).settings()
     return {
         "model": name,
         "about": (kind.__doc__ or "").strip().splitlines()[0],
@@ -38,5 +38,6 @@ def _row(name: str) -> dict[str, Any]:
         "stochastic": kind.stochastic,
         "reads": [field for field in needs.__dataclass_fields__ if getattr(needs, field)],
         "built_in": name in BUILT_IN,
-        "settings": settings,
+        "required": required,
+        "settings": {key: value for key, value in settings.items() if key != "name"},
     }

@@ -6,18 +6,24 @@ import shlex
 from pathlib import Path
 from typing import Any
 
+from rich.markup import escape
 from rich.table import Table
 
 from flows.command import Speech, typed
 from flows.orchestration import orchestrated
+from recsys.data.features import TITLE
 from recsys.data.load import inputs
 from recsys.errors import InputError, did_you_mean
 from recsys.experiment.ask import Question, ask
+from recsys.experiment.external import leaves_model, require_model
 from recsys.experiment.locate import Located
 from recsys.experiment.spec import Experiment
 from recsys.settings import Settings
 from recsys.store import Store
 from tasks.context import width
+
+# Parts of an explanation that a person is shown.
+SHOWN = 3
 
 
 def run(spec: Path, overrides: list[str], question: Question, labels: list[str], speech: Speech) -> None:
@@ -29,7 +35,7 @@ def run(spec: Path, overrides: list[str], question: Question, labels: list[str],
     unknown = [label for label in labels if label not in rows]
     if unknown:
         raise InputError(f"--model {unknown[0]}", f"no such row in {spec}", did_you_mean(unknown[0], rows))
-    labels = labels or list(rows)
+    labels = _askable(experiment, labels, speech)
     located = _located(experiment)
     missing = [label for label in labels if located.fit(rows[label], experiment.seeds[0]) is None]
     if missing:
@@ -43,6 +49,20 @@ def run(spec: Path, overrides: list[str], question: Question, labels: list[str],
     speech.answer(found)
     _show(found, question.k, speech)
     speech.say(f"\nnext: {typed('recsys')} compare {shlex.quote(str(spec))}     (which of them is better, measured)")
+
+
+def _askable(experiment: Experiment, labels: list[str], speech: Speech) -> list[str]:
+    """The rows that are asked; those that leave no model are left out, unless they are named."""
+    for model in experiment.models:
+        if model.row in labels:
+            require_model(model, "recommend")
+    asked = [model.row for model in experiment.models if leaves_model(model)]
+    if not asked:
+        require_model(experiment.models[0], "recommend")
+    left_out = [model.row for model in experiment.models if model.row not in asked]
+    if left_out and not labels:
+        speech.say(f"left out: {', '.join(left_out)} (no fitted model to ask, only the lists of a comparison)")
+    return labels or asked
 
 
 def _fit(experiment: Experiment, labels: list[str], speech: Speech) -> None:
@@ -65,20 +85,49 @@ def _show(found: dict[str, Any], k: int, speech: Speech) -> None:
         known = "" if own[0]["known"] or user == "new" else " (unknown in training: the models' fallback)"
         speech.say(f"\nuser {user}{known}")
         for label in dict.fromkeys(line["model"] for line in own):
-            speech.console.print(_table(label, [line for line in own if line["model"] == label]))
+            lines = [line for line in own if line["model"] == label]
+            speech.console.print(_table(label, lines))
+            if "why" in lines[0]:
+                speech.say(f"  {label}: {_kind_of(lines)}")
         for pair in [pair for pair in found["overlap"] if pair["user"] == user]:
             shared = pair[f"overlap@{k}"]
             speech.say(f"  {pair['model']} and {pair['other']} share {shared} of {k} (Jaccard {pair['jaccard']:.2f})")
 
 
 def _table(label: str, lines: list[dict[str, Any]]) -> Table:
-    about = [name for name in lines[0] if name not in ("model", "user", "item", "rank", "score", "known")]
-    table = Table(
-        box=None, header_style="bold", pad_edge=False, padding=(0, 1), title=f"  {label}", title_justify="left"
-    )
+    about = [name for name in lines[0] if name not in ("model", "user", "item", "rank", "score", "known", "why")]
+    title = f"  {escape(label)}"
+    table = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 1), title=title, title_justify="left")
     for name in ("", "item", *about, "score"):
         table.add_column(name, justify="right" if name in ("", "score") else "left")
     for line in lines:
-        shown = [str(line[name]) if line[name] is not None else "" for name in about]
-        table.add_row(str(line["rank"]), str(line["item"]), *shown, f"{line['score']:.4f}")
+        shown = [escape(str(line[name])) if line[name] is not None else "" for name in about]
+        table.add_row(str(line["rank"]), escape(str(line["item"])), *shown, f"{line['score']:.4f}")
+        for part, reason in _because(line.get("why")):
+            cells = ["", "", *[""] * len(about)]
+            cells[2 + about.index(TITLE) if TITLE in about else 1] = f"[dim]  {escape(reason)}[/dim]"
+            table.add_row(*cells, f"[dim]{part:.4f}[/dim]")
     return table
+
+
+def _kind_of(lines: list[dict[str, Any]]) -> str:
+    """What the parts of these explanations are."""
+    whys = [line["why"] for line in lines]
+    if any(why is None for why in whys):
+        return "it gives no reasons"
+    if not any(why["history"] or why["terms"] for why in whys):
+        return "no reasons, there is no history"
+    if all(why["additive"] for why in whys):
+        return "below each item what the history adds to its score; the parts sum to it"
+    return "below each item what of the history speaks for it; the parts do not sum to its score"
+
+
+def _because(why: dict[str, Any] | None) -> list[tuple[float, str]]:
+    """The strongest parts of an explanation, with what they stand for; all others as one where the parts are a sum."""
+    if why is None:
+        return []
+    first, others = why["history"][:SHOWN], why["history"][SHOWN:]
+    found = [(part["part"], str(part.get(TITLE) or part["item"])) for part in first]
+    if others and why["additive"]:
+        found.append((sum(part["part"] for part in others), f"{len(others)} others"))
+    return found + [(part, f"'{word}'") for word, part in list(why["terms"].items())[:SHOWN]]

@@ -13,6 +13,7 @@ from flows.command import Speech
 from flows.freshness import rows_until
 from flows.orchestration import orchestrated
 from recsys.errors import InputError, not_written
+from recsys.experiment.external import require_model
 from recsys.experiment.spec import Experiment
 from recsys.settings import Settings
 from recsys.splits.config import Duration, microseconds
@@ -27,6 +28,7 @@ def run(spec: Path, overrides: list[str], as_of: str | None, speech: Speech) -> 
     """Retrain as the spec says. What is wrong with spec, data or time is found before Prefect is imported."""
     settings, began = Settings(), time.monotonic()
     experiment, asked = Experiment.load(spec, overrides), time_of(as_of)
+    require_model(experiment.models[0], "retraining")
     rows_until(experiment.data, settings, asked)
     with orchestrated("retrain", settings, speech) as ready:
         from flows.retrain import retrain
@@ -42,6 +44,7 @@ def run(spec: Path, overrides: list[str], as_of: str | None, speech: Speech) -> 
 def backfill(spec: Path, overrides: list[str], nights: list[datetime], promote: bool, speech: Speech) -> None:
     """Each night as it would have been; nothing is registered or promoted unless `promote` says so."""
     settings, experiment = Settings(), Experiment.load(spec, overrides)
+    require_model(experiment.models[0], "retraining")
     rows_until(experiment.data, settings, nights[0])
     with orchestrated("retrain", settings, speech) as ready:
         from flows.night import Rehearsal, rehearsal

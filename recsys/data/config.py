@@ -39,6 +39,21 @@ class SyntheticData(DataOptions):
     interactions: Annotated[int, Field(ge=4, le=100_000_000)] = 100_000
 
 
+class NotebookData(DataOptions):
+    """The small world of the classical notebook, drawn from a seed.
+
+    ratings: of a user. views: of a user's one session.
+    """
+
+    source: Literal["notebook"]
+    seed: Seed = 42
+    users: Annotated[int, Field(ge=2, le=100_000)] = 30
+    items: Annotated[int, Field(ge=2, le=100_000)] = 60
+    categories: Annotated[int, Field(ge=1, le=1_000)] = 6
+    ratings: Annotated[int, Field(ge=2, le=1_000)] = 12
+    views: Annotated[int, Field(ge=1, le=1_000)] = 8
+
+
 class MovieLensData(DataOptions):
     """A MovieLens set: from `path`, else below RECSYS_DATA_DIR, else downloaded once from its official home."""
 
@@ -133,9 +148,12 @@ class Predefined(Config):
     validation: str | None = None
 
 
-DataConfig = Annotated[SyntheticData | MovieLensData | TableData | SqlData, Field(discriminator="source")]
+DataConfig = Annotated[
+    SyntheticData | NotebookData | MovieLensData | TableData | SqlData, Field(discriminator="source")
+]
 SOURCES: dict[str, type[DataOptions]] = {
     "synthetic": SyntheticData,
+    "notebook": NotebookData,
     **dict.fromkeys(get_args(MovieLensName), MovieLensData),
     "table": TableData,
     "sql": SqlData,
@@ -149,6 +167,7 @@ __all__ = [
     "Duplicates",
     "MovieLensData",
     "MovieLensName",
+    "NotebookData",
     "Predefined",
     "SqlData",
     "SyntheticData",

@@ -11,7 +11,16 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from recsys.data import files, movielens_files
-from recsys.data.config import Columns, DataConfig, MovieLensData, Predefined, SqlData, SyntheticData, TableData
+from recsys.data.config import (
+    Columns,
+    DataConfig,
+    MovieLensData,
+    NotebookData,
+    Predefined,
+    SqlData,
+    SyntheticData,
+    TableData,
+)
 from recsys.data.progress import Progress, silent
 from recsys.errors import RunError
 from recsys.settings import Settings
@@ -156,6 +165,10 @@ def _source(config: DataConfig, settings: Settings, progress: Progress, as_of: i
         from recsys.data import synthetic
 
         raw = synthetic.load(config)
+    elif isinstance(config, NotebookData):
+        from recsys.data import notebook
+
+        raw = notebook.load(config)
     else:
         from recsys.data import movielens
 

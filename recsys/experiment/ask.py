@@ -12,10 +12,10 @@ import numpy as np
 
 from recsys.config import FloatArray, IntArray
 from recsys.data.dataset import Dataset, Entities
-from recsys.data.features import TITLE
 from recsys.data.interactions import Interactions, history_view, serving_view, training_view
 from recsys.errors import InputError
 from recsys.experiment.spec import Experiment
+from recsys.experiment.why import named, plain, reasons
 from recsys.models.registry import open_model
 from recsys.retrieval.lists import recommend
 from recsys.splits.fold import Fold, training_rows
@@ -23,18 +23,20 @@ from recsys.splits.fold import Fold, training_rows
 
 @dataclass(frozen=True)
 class Question:
-    """Users by their ids as text, or one new user with a history of item ids."""
+    """Users by their ids as text, or one new user with a history of item ids; explain: say why, too."""
 
     users: tuple[str, ...] = ()
     history: tuple[str, ...] = ()
     k: int = 5
+    explain: bool = False
 
 
 def ask(question: Question, spec: Experiment, dataset: Path, fold: Path, fits: Mapping[str, Path]) -> dict[str, Any]:
     """Lists of each model for each user, and how far the models agree.
 
     fits: stored fits by label. Returns {"recommendations": [{model, user, item, rank, score, known, features…}],
-    "overlap": [{user, model, other, overlap, jaccard}]}. Raises InputError where an item of the history is unknown.
+    "overlap": [{user, model, other, overlap, jaccard}]}; explained ones have a "why", as `reasons` gives it. Raises
+    InputError where an item of the history is unknown.
     """
     data, part = Dataset.load(dataset), Fold.load(fold)
     rows = training_rows(data, part, spec.refit)
@@ -55,7 +57,12 @@ def ask(question: Question, spec: Experiment, dataset: Path, fold: Path, fits: M
                 exclude_seen=spec.evaluation.exclude_seen,
                 known=asker.known,
             )
-            found += _lines(label, asker, items[0], scores[0], train.items)
+            lines = _lines(label, asker, items[0], scores[0], train.items)
+            if question.explain:
+                batch, there = asker.source.batch(np.array([asker.position]), asker.known), items[0] >= 0
+                told = reasons(model, batch, items[0][there], scores[0][there])
+                lines = [{**line, "why": why} for line, why in zip(lines, told, strict=True)]
+            found += lines
     return {"recommendations": found, "overlap": _overlap(found, question.k)}
 
 
@@ -88,12 +95,11 @@ def _positions(items: Sequence[str], known: Entities) -> IntArray:
 
 
 def _lines(label: str, asker: Asker, items: IntArray, scores: FloatArray, entities: Entities) -> list[dict[str, Any]]:
-    shown = [name for name, kind in entities.kinds.items() if name == TITLE or kind in ("labels", "category")]
     lines = []
     for rank, (item, score) in enumerate(zip(items, scores, strict=True), start=1):
         if item >= 0:
-            about = {name: _plain(entities.features[name].iloc[item]) for name in shown}
-            ids = {"model": label, "user": _plain(asker.user), "item": _plain(entities.ids[item])}
+            about = named(entities, item)
+            ids = {"model": label, "user": plain(asker.user), "item": about.pop("item")}
             lines.append({**ids, "rank": rank, "score": float(score), "known": asker.known, **about})
     return lines
 
@@ -114,10 +120,3 @@ def _overlap(found: Sequence[Mapping[str, Any]], k: int) -> list[dict[str, Any]]
         for user, own in lists.items()
         for one, other in combinations(own, 2)
     ]
-
-
-def _plain(value: Any) -> Any:
-    """A value as JSON takes it; None where it is missing."""
-    if value is None or value != value:
-        return None
-    return value.item() if isinstance(value, np.generic) else value

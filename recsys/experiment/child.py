@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import resource
 import sys
 import time
 from pathlib import Path
@@ -30,7 +31,7 @@ def main() -> int:
         from recsys.experiment.fit import fit_and_recommend
 
         fit_and_recommend(Job.model_validate_json(job_file.read_text()), folder, checkpoint, tell)
-        tell({"cpu_seconds": time.process_time(), "peak_memory": peak_memory()})
+        tell({"cpu_seconds": _cpu_seconds(), "peak_memory": peak_memory()})
     except MemoryError as error:
         tell({"failure": {**as_failure(error), "message": "ran out of memory"}})
         raise
@@ -41,6 +42,12 @@ def main() -> int:
         if failure["status"] == 1:
             raise
     return 0
+
+
+def _cpu_seconds() -> float:
+    """Of this process and of all it started and waited for."""
+    started = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return time.process_time() + started.ru_utime + started.ru_stime
 
 
 def _volunteer() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -11,13 +12,16 @@ from typing import Any, Literal
 
 import numpy as np
 
+from recsys.config import IntArray
 from recsys.data.dataset import Dataset
 from recsys.data.interactions import Interactions, known_view, serving_view, training_view
 from recsys.experiment.candidates import candidate_mask
 from recsys.experiment.job import Job
 from recsys.experiment.lists import Lists
+from recsys.experiment.places import Places
 from recsys.experiment.steps import Steps
 from recsys.models.base import ModelConfig, Recommender
+from recsys.models.list_maker import ListMaker, ListRequest
 from recsys.models.registry import model_class, open_model
 from recsys.retrieval.lists import recommend
 from recsys.splits.account import positives
@@ -36,14 +40,19 @@ def fit_and_recommend(job: Job, folder: Path, checkpoint: Path, tell: Tell) -> N
     """
     data, fold = Dataset.load(job.dataset), Fold.load(job.fold)
     steps = Steps(checkpoint, tell)
-    model, train, measured = _fitted(job, data, fold, steps)
-    started = time.perf_counter()
-    lists = make_lists(job, data, fold, model, train)
-    measured["recommend_seconds"] = time.perf_counter() - started
+    model = model_class(job.model.name)(job.model)
+    if isinstance(model, ListMaker):
+        lists, measured = _asked_for_lists(job, data, fold, model, steps)
+    else:
+        model, train, measured = _fitted(job, data, fold, steps)
+        started = time.perf_counter()
+        lists = make_lists(job, data, fold, model, train)
+        measured["recommend_seconds"] = time.perf_counter() - started
     lists.save(folder)
     (folder / "model").mkdir()
     model.save(folder / "model")
-    measured["model_bytes"] = sum(path.stat().st_size for path in (folder / "model").iterdir())
+    if not isinstance(model, ListMaker):
+        measured["model_bytes"] = sum(path.stat().st_size for path in (folder / "model").iterdir())
     (folder / "curves.json").write_text(json.dumps(steps.all))
     (folder / "measured.json").write_text(json.dumps(measured))
 
@@ -99,16 +108,13 @@ def lists_of_stored(job: Job, folder: Path) -> Lists:
 
 def make_lists(job: Job, data: Dataset, fold: Fold, model: Recommender, train: Interactions) -> Lists:
     """The lists of every user with a test positive, known to the model or not."""
-    truth = positives(data, fold.test, job.positive)
-    users = np.unique(data.user[truth])
-    known = train.users.positions(data.users.ids[users])
+    users, known, strangers = _to_serve(job, data, fold, train)
     warm = known >= 0
     allowed = candidate_mask(job.candidates, data, train, users)
     back = np.append(data.items.positions(train.items.ids), -1).astype(np.int32)
     items = np.full((len(users), job.length), -1, dtype=np.int32)
     scores = np.full((len(users), job.length), -np.inf, dtype=np.float32)
-
-    strangers = serving_view(data, train, users[~warm], fold.history, job.positive, job.weight)
+    places = Places(job, data, fold, users, train) if job.ranks else None
     for whom, source, positions in ((warm, train, known[warm]), (~warm, strangers, np.arange(strangers.n_users))):
         found, scores[whom] = recommend(
             model,
@@ -118,9 +124,52 @@ def make_lists(job: Job, data: Dataset, fold: Fold, model: Recommender, train: I
             exclude_seen=job.exclude_seen,
             candidates=None if allowed is None else allowed[whom],
             known=source is train,
+            look=None if places is None else places.of(np.flatnonzero(whom)),
         )
         items[whom] = back[found]
-    return Lists(users, warm, items, scores, _predicted(job, data, fold, model, train))
+    ranks = {} if places is None else places.arrays()
+    return Lists(users, warm, items, scores, _predicted(job, data, fold, model, train), **ranks)
+
+
+def _to_serve(job: Job, data: Dataset, fold: Fold, train: Interactions) -> tuple[IntArray, IntArray, Interactions]:
+    """Users with a test positive, their positions in training or -1, and what may be shown of those without one."""
+    users = np.unique(data.user[positives(data, fold.test, job.positive)])
+    known = train.users.positions(data.users.ids[users])
+    return users, known, serving_view(data, train, users[known < 0], fold.history, job.positive, job.weight)
+
+
+def _asked_for_lists(
+    job: Job, data: Dataset, fold: Fold, model: ListMaker, steps: Steps
+) -> tuple[Lists, dict[str, Any]]:
+    """The lists that a model makes itself, and the seconds that took."""
+    started = time.perf_counter()
+    rows = training_rows(data, fold, job.refit)
+    train = training_view(data, rows, job.positive, job.weight, job.candidates == "catalogue")
+    users, known, strangers = _to_serve(job, data, fold, train)
+    with steps.phase("fit") as (checkpoint, tell):
+        run = FitRun(seed=job.seed, threads=job.threads, device=job.device, checkpoint=checkpoint, tell=tell)
+        model.learn(train, run)
+        request = ListRequest(
+            train=train,
+            positive=job.positive,
+            users=data.users.take(users),
+            known=known,
+            histories=strangers,
+            k=job.length,
+            exclude_seen=job.exclude_seen,
+            candidates=candidate_mask(job.candidates, data, train, users),
+            folder=_emptied(checkpoint / "lists"),
+        )
+        items, scores = model.lists(request, run)
+    back = np.append(data.items.positions(train.items.ids), -1).astype(np.int32)
+    return Lists(users, known >= 0, back[items], scores), {"fit_seconds": time.perf_counter() - started}
+
+
+def _emptied(folder: Path) -> Path:
+    """The folder, new: what an earlier try left there is no answer to this question."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    return folder
 
 
 def _predicted(job: Job, data: Dataset, fold: Fold, model: Recommender, train: Interactions) -> np.ndarray | None:

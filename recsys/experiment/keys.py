@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
@@ -12,8 +12,9 @@ from recsys.data.config import MovieLensData, SqlData, TableData
 from recsys.experiment.candidates import candidates_name
 from recsys.experiment.job import Job
 from recsys.experiment.spec import Experiment
+from recsys.models.base import ModelConfig
 from recsys.models.registry import installed
-from recsys.store import Ref, code_digest, digest
+from recsys.store import Ref, code_digest, digest, file_digest
 
 # Settings that name files and tables: the digests of what they hold stand for them.
 FILES: dict[type, tuple[str, ...]] = {
@@ -29,6 +30,7 @@ COMPARISON = (
     "recsys.comparison.assemble",
     "recsys.report.page",
 )
+EXPLORATION = ("recsys.data.load", "recsys.splits.splitting", "recsys.experiment.exploring", "recsys.report.explore")
 SEARCH = ("recsys.experiment.search", "recsys.comparison.evaluation")
 LIBRARIES = ("numpy", "scipy", "pandas", "pyarrow", "scikit-learn", "torch", "rectools-lightfm")
 
@@ -102,10 +104,16 @@ def window_key(spec: Experiment, dataset: Ref, validation: float) -> str:
     return _key("window", ("recsys.champion.window",), settings=settings, dataset=dataset.digest)
 
 
+def _contents(models: Iterable[ModelConfig]) -> dict[str, list[str]]:
+    """The digests of the files that models name, for a key; nothing where they name none."""
+    found = [file_digest(path) for model in models for path in model.files()]
+    return {"files": found} if found else {}
+
+
 def fit_key(job: Job, dataset: Ref, split: Ref, fold: int) -> str:
     """Key of a fitted model and its lists."""
     code = ("recsys.experiment.fit", installed()[job.settings["name"]].partition(":")[0])
-    question = job.question() | {"candidates": candidates_name(job.candidates)}
+    question = job.question() | {"candidates": candidates_name(job.candidates)} | _contents([job.model])
     return _key("fit", code, job=question, dataset=dataset.digest, split=split.digest, fold=fold)
 
 
@@ -142,7 +150,14 @@ def run_key(spec: Experiment, inputs: Mapping[str, str], threads: int) -> str:
         inputs=_by_role(inputs),
         candidates=candidates_name(spec.evaluation.candidates),
         threads=threads,
+        **_contents(spec.models),
     )
+
+
+def exploration_key(spec: Experiment, inputs: Mapping[str, str]) -> str:
+    """Key of what is told of the data and of their split; the models play no part in it."""
+    asked = {"name": spec.name, "split": spec.split.as_json(), "positive": spec.positive, "refit": spec.refit}
+    return _key("exploration", EXPLORATION, dataset=dataset_key(spec, inputs), asked=asked)
 
 
 def tuning_key(spec: Experiment, inputs: Mapping[str, str], threads: int) -> str:

@@ -17,7 +17,7 @@ from typing import Any
 
 from recsys.errors import RunError
 from recsys.experiment.job import Job, from_failure
-from recsys.processes import end, peak_memory, python, start_leashed
+from recsys.processes import end, family_memory, python, start_leashed
 
 POLL_SECONDS = 0.1
 
@@ -61,9 +61,9 @@ def run_child(
 ) -> None:
     """Do a job in a process of its own, with its own threads, seed, time and memory.
 
-    folder: where the results go; `measured.json` gets the process's CPU seconds and peak memory. log: keeps what it
-    prints. tell: called with each step of progress. Raises what the child raised as InputError or RunError, RunError
-    where it broke a limit or was killed, and Stopped where `stop` is set.
+    folder: where the results go; `measured.json` gets the CPU seconds and peak memory of the process and all it
+    started. log: keeps what it prints. tell: called with each step of progress. Raises what the child raised as
+    InputError or RunError, RunError where it broke a limit or was killed, and Stopped where `stop` is set.
     """
     if stop:
         raise Stopped
@@ -89,7 +89,7 @@ def run_child(
         os.close(writing)
     steps = _Steps(reading, tell, label)
     try:
-        _follow(process, steps, limits, stop, label)
+        largest = _follow(process, steps, limits, stop, label)
     finally:
         end(process, records)
         steps.finish()
@@ -100,7 +100,8 @@ def run_child(
     if process.returncode != 0 or steps.spent is None:
         raise RunError(label, _death(process.returncode), f"its output is in {log}")
     path = folder / "measured.json"
-    spent = {"cpu_seconds": steps.spent["cpu_seconds"], "peak_memory_mb": steps.spent["peak_memory"] / 1e6}
+    memory = max(largest, steps.spent["peak_memory"])
+    spent = {"cpu_seconds": steps.spent["cpu_seconds"], "peak_memory_mb": memory / 1e6}
     path.write_text(json.dumps(json.loads(path.read_text()) | spent))
 
 
@@ -150,18 +151,23 @@ def _finite(step: dict[str, Any], label: str) -> dict[str, Any]:
     return step
 
 
-def _follow(process: subprocess.Popen[bytes], steps: _Steps, limits: Limits, stop: Stop, label: str) -> None:
-    """Wait for the child's end. Raises where it is to end before."""
-    began = time.monotonic()
+def _follow(process: subprocess.Popen[bytes], steps: _Steps, limits: Limits, stop: Stop, label: str) -> int:
+    """Wait for the child's end; the bytes of memory that it and all it started took at most.
+
+    Raises where it is to end before.
+    """
+    began, largest = time.monotonic(), 0
     while process.poll() is None and steps.trouble is None:
         if stop:
             raise Stopped
         if limits.seconds is not None and time.monotonic() - began > limits.seconds:
             raise RunError(label, f"ran out of its {limits.seconds:g} seconds", "raise runner.timeout or train less")
-        if limits.n_bytes is not None and peak_memory(process.pid) > limits.n_bytes:
+        largest = max(largest, family_memory(process.pid))
+        if limits.n_bytes is not None and largest > limits.n_bytes:
             limit = f"{limits.n_bytes / 1e9:g} GB"
             raise RunError(label, f"ran out of its {limit} of memory", "raise runner.memory or take a smaller model")
         time.sleep(POLL_SECONDS)
+    return largest
 
 
 def _death(returncode: int | None) -> str:

@@ -14,6 +14,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from pydantic import BaseModel
+from pydantic.fields import FieldInfo
 
 from recsys.data.config import SOURCES
 from recsys.errors import InputError
@@ -32,12 +33,14 @@ def refine(schema: dict[str, Any]) -> dict[str, Any]:
     splits = dict(sorted(SPLITS.items(), key=lambda split: len(split[1].model_fields)))
     properties["split"] = _keep(properties["split"], by_kind("kind", _schemas(splits)))
     configs = _configs()
-    names = sorted(configs)
+    complete = [
+        name for name, kind in configs.items() if not any(map(FieldInfo.is_required, kind.model_fields.values()))
+    ]
     models = by_kind("name", _schemas(configs))
     properties["models"]["items"] = {
-        "anyOf": [{"type": "string", "enum": names, "title": "Name, with default settings"}, *models.pop("anyOf")],
+        "anyOf": [{"type": "string", "enum": complete, "title": "Name, with default settings"}, *models.pop("anyOf")],
         "if": {"type": "string"},
-        "then": {"enum": names},
+        "then": {"enum": complete},
         "else": models,
     }
     for position, name in enumerate(properties):

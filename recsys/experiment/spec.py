@@ -270,6 +270,8 @@ _PATHS = (
 
 def _beside(document: dict[str, Any], folder: Path) -> dict[str, Any]:
     """The document with relative paths that only exist beside the spec made to point there."""
+    if isinstance(document.get("models"), list):
+        document = {**document, "models": [_command_beside(model, folder) for model in document["models"]]}
     for section, key in _PATHS:
         values = document.get(section)
         value = values.get(key) if isinstance(values, dict) and values.get("source") != "sql" else None
@@ -278,6 +280,24 @@ def _beside(document: dict[str, Any], folder: Path) -> dict[str, Any]:
         if not _is_there(Path(), value) and _is_there(folder, value):
             document = {**document, section: {**document[section], key: str(folder / value)}}
     return document
+
+
+def _command_beside(model: Any, folder: Path) -> Any:
+    """The entry of a model with the files of its command; a program without a folder is looked for as a shell does."""
+    command = model.get("command") if isinstance(model, dict) else None
+    if not isinstance(command, list) or not all(isinstance(part, str) for part in command):
+        return model
+
+    def place(part: str) -> str:
+        is_only_there = not _is_file(Path(part)) and _is_file(folder / part)
+        return str(folder / part) if is_only_there and not Path(part).is_absolute() else part
+
+    found = [part if number == 0 and "/" not in part else place(part) for number, part in enumerate(command)]
+    return {**model, "command": found}
+
+
+def _is_file(path: Path) -> bool:
+    return os.path.isfile(path)  # noqa: PTH113 -- false for a name that no file can have
 
 
 def _is_there(folder: Path, pattern: str) -> bool:

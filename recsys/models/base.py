@@ -43,6 +43,10 @@ class ModelConfig(Config):
         """What the fit depends on: everything but the label."""
         return {key: value for key, value in self.as_json().items() if key != "label"}
 
+    def files(self) -> tuple[Path, ...]:
+        """Files that the settings name and the fit depends on."""
+        return ()
+
 
 @dataclass(frozen=True)
 class Needs:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from pydantic import NonNegativeFloat, PositiveInt
 from scipy import sparse
 
-from recsys.config import FloatArray
+from recsys.config import FloatArray, IntArray
 from recsys.data.interactions import Interactions, UserBatch
+from recsys.models import rating_neighbors
 from recsys.models.base import MATRIX_BYTES, ModelConfig, Needs, Recommender
+from recsys.models.explanation import Explanation
 from recsys.models.neighbors import CELLS, TINY, lengths, scaled, strongest
+from recsys.models.rating_neighbors import as_written, co_rated_cosine, largest_first, nearest_means, row_means
 from recsys.models.space import Between, OneOf
 from recsys.training.run import FitRun
 
@@ -26,34 +29,53 @@ class ItemKnn(Recommender):
     (tfidf), or the product of BM25 weights. Shrinkage makes similarities that rest on few users small; it is of no
     use to bm25. Only the strongest `neighbors` of each candidate are kept.
     Deshpande and Karypis, "Item-Based Top-N Recommendation Algorithms", TOIS 2004, section 4.
+    With `similarity: co-rated` a score is the value that is expected: the mean of the user's values of the `neighbors`
+    items most alike, weighted by the cosine of the values of those who gave both items one; the user's mean where no
+    item is alike. Sarwar et al., "Item-Based Collaborative Filtering Recommendation Algorithms", WWW 2001, section 3.
     A new user is served by the history alone, exactly; a user without one gets popularity.
     """
 
     class Config(ModelConfig):
         name: Literal["item-knn"] = "item-knn"
-        similarity: Annotated[Literal["cosine", "tfidf", "bm25"], OneOf("cosine", "tfidf", "bm25")] = "tfidf"
+        similarity: Annotated[Literal["cosine", "tfidf", "bm25", "co-rated"], OneOf("cosine", "tfidf", "bm25")] = (
+            "tfidf"
+        )
         neighbors: Annotated[PositiveInt, Between(5, 1000, log=True)] = 200
         shrinkage: Annotated[NonNegativeFloat, Between(0.1, 1000.0, log=True)] = 10.0
 
     needs = Needs(history=True)
     state = ("similarity",)
-    similarity: sparse.csr_array
-    """(n_items, n_items) float32: row of a history item, column of a candidate; zero diagonal."""
+    similarity: Any
+    """(n_items, n_items) float32, zero diagonal: row of a history item, column of a candidate; CSR, co-rated: dense."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__(config)
+        if self.config.similarity == "co-rated":
+            self.needs = Needs(history=True, values=True)  # type: ignore[misc]
 
     def memory(self, n_users: int, n_items: int, n_interactions: int) -> int:
         """Weighted copies of the matrix, the neighbours of all items, a block of similarities as sparse and dense."""
+        if self.needs.values:
+            blocks = 80 * min(max(rating_neighbors.CELLS, n_items), n_items**2)
+            return 4 * n_items**2 + blocks + (2 * MATRIX_BYTES + 24) * n_interactions
         kept = 24 * n_items * min(self.config.neighbors, n_items)
         block = min(max(CELLS, n_items), n_items**2)
         return (MATRIX_BYTES + 24) * n_interactions + kept + 32 * block
 
     def seconds(self, n_users: int, n_items: int, n_interactions: int) -> float:
         """Pairs of items in the same history, the strongest of each item, and a few additions for each seen item."""
+        if self.needs.values:
+            fit = 4e-8 * n_interactions**2 / max(n_users, 1)
+            return super().seconds(n_users, n_items, n_interactions) + fit + 4e-9 * n_interactions * n_items
         fit = 5e-9 * n_interactions**2 / max(n_users, 1) + 3e-9 * n_items**2
         lists = 5e-9 * n_interactions * min(self.config.neighbors, n_items)
         return super().seconds(n_users, n_items, n_interactions) + fit + lists
 
     def fit(self, train: Interactions, run: FitRun) -> None:
         """Find the neighbours of every item, a block of candidates at a time."""
+        if self.needs.values:
+            self._compare_values(as_written(train.values).T.tocsr())
+            return
         weighted = self._weighted(train.matrix)
         by_item = weighted.T.tocsr()
         length = lengths(by_item)
@@ -72,7 +94,50 @@ class ItemKnn(Recommender):
 
     def scores(self, users: UserBatch) -> FloatArray:
         """Scores of all items, (len(users), n_items)."""
+        if self.needs.values:
+            return self.fall_back(self._expected(as_written(users.values)), users)
         return self.fall_back((users.history @ self.similarity).toarray(), users)
+
+    def explain(self, users: UserBatch, items: IntArray) -> Explanation:
+        """What each item of the history adds to the score: its similarity."""
+        if self.needs.values:
+            return self._expected_parts(as_written(users.values[[0]]), items)
+        history = users.history[[0]]
+        parts = self.similarity[history.indices][:, items].toarray().T
+        return Explanation(history.indices, parts * history.data, additive=True)
+
+    def _compare_values(self, by_item: sparse.csr_array) -> None:
+        """Similarities of all items. by_item: (n_items, n_users) values."""
+        n_items = by_item.shape[0]
+        self.similarity = np.empty((n_items, n_items), dtype=np.float32)
+        size = max(1, rating_neighbors.CELLS // n_items)
+        for start in range(0, n_items, size):
+            rows = slice(start, start + size)
+            self.similarity[rows] = co_rated_cosine(by_item[rows], by_item)
+        np.fill_diagonal(self.similarity, 0)
+
+    def _expected(self, values: sparse.csr_array) -> FloatArray:
+        """Values that are expected, (n, n_items). values: (n, n_items) of the users' histories."""
+        used, mean = np.unique(values.indices), row_means(values)
+        values = values[:, used]
+        n_items = len(self.similarity)
+        expected = np.empty((len(mean), n_items), dtype=np.float32)
+        size = max(1, rating_neighbors.CELLS // max(len(used), 1))
+        for start in range(0, n_items, size):
+            columns = slice(start, start + size)
+            found = nearest_means(self.similarity[columns, used], values, self.config.neighbors).T
+            expected[:, columns] = np.where(np.isnan(found), mean[:, None], found)
+        return expected
+
+    def _expected_parts(self, values: sparse.csr_array, items: IntArray) -> Explanation:
+        """What each value of one user, (1, n_items), adds to the weighted mean of the nearest ones."""
+        near = self.similarity[items][:, values.indices]
+        chosen = largest_first(near)[:, : self.config.neighbors]
+        weights = np.zeros_like(near)
+        np.put_along_axis(weights, chosen, np.take_along_axis(near, chosen, axis=1), axis=1)
+        weights[~weights.any(axis=1)] = 1
+        weights /= np.abs(weights).sum(axis=1, keepdims=True)
+        return Explanation(values.indices, weights * values.data, additive=True)
 
     def _weighted(self, matrix: sparse.csr_array) -> sparse.csr_array:
         """What each entry counts in a similarity, (n_users, n_items)."""

@@ -13,11 +13,10 @@ from recsys.data.dataset import Entities
 from recsys.data.interactions import Interactions, UserBatch
 from recsys.errors import RunError
 from recsys.models.base import MATRIX_BYTES, ModelConfig, Needs
+from recsys.models.fold_in import profiles, ridge_map
 from recsys.models.space import Between
 from recsys.models.vectors import VectorRecommender
 from recsys.training.run import FitRun, Progress
-
-RIDGE = 1e-3
 
 
 class LightFmWarp(VectorRecommender):
@@ -48,7 +47,7 @@ class LightFmWarp(VectorRecommender):
     vectors: FloatArray
     """Of the training users, (n_users, embedding_size) float32."""
     fold_map: FloatArray
-    """(embedding_size + 1, embedding_size): from `_profiles` to user vectors."""
+    """(embedding_size + 1, embedding_size): from `profiles` to user vectors."""
 
     def memory(self, n_users: int, n_items: int, n_interactions: int) -> int:
         """Embeddings, their squared gradients and momenta, the result; LightFM's copies of the matrix."""
@@ -101,21 +100,15 @@ class LightFmWarp(VectorRecommender):
         self.item_vectors = model.item_embeddings if of_items is None else of_items @ model.item_embeddings
         self.item_biases = model.item_biases if of_items is None else of_items @ model.item_biases
         self.put_last(unseen)
-        self.fold_map = ridge_map(self._profiles(train.matrix), self.vectors)
+        self.fold_map = ridge_map(profiles(train.matrix, self.item_vectors), self.vectors)
 
     def user_vectors(self, users: UserBatch) -> FloatArray:
         """Own vectors of known users, folded in ones of others, (len(users), embedding_size)."""
         vectors = self.vectors[users.index]
         new = users.index < 0
         if new.any():
-            vectors[new] = self._profiles(users.history[np.flatnonzero(new)]) @ self.fold_map
+            vectors[new] = profiles(users.history[np.flatnonzero(new)], self.item_vectors) @ self.fold_map
         return vectors
-
-    def _profiles(self, history: sparse.csr_array) -> FloatArray:
-        """Sum of the item vectors in a history over the root of their number, and a one, (n, embedding_size + 1)."""
-        total = history.sum(axis=1)
-        sums = (history @ self.item_vectors) / np.sqrt(np.maximum(total, 1e-12))[:, None]
-        return np.column_stack([sums, np.ones(len(sums))]).astype(np.float32)
 
 
 def with_features(entities: Entities, wanted: bool) -> sparse.csr_matrix | None:
@@ -129,11 +122,3 @@ def with_features(entities: Entities, wanted: bool) -> sparse.csr_matrix | None:
     # LightFM takes 32-bit indices alone.
     parts = (both.data, both.indices.astype(np.int32), both.indptr.astype(np.int32))
     return sparse.csr_matrix(parts, shape=both.shape)
-
-
-def ridge_map(inputs: FloatArray, outputs: FloatArray) -> FloatArray:
-    """The linear map from inputs (n, p) to outputs (n, q) by ridge regression, (p, q) float32."""
-    exact = inputs.astype(np.float64)
-    gram = exact.T @ exact
-    gram[np.diag_indices_from(gram)] += RIDGE * np.trace(gram) / len(gram) + 1e-12
-    return np.linalg.solve(gram, exact.T @ outputs).astype(np.float32)

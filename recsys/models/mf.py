@@ -21,7 +21,8 @@ class Mf(Recommender):
     """Values as mean + user bias + item bias + product of user and item factors.
 
     Koren, Bell and Volinsky, "Matrix Factorization Techniques for Recommender Systems", Computer 2009, eq. 5; fitted by
-    minibatches on the squared error. Values are standardised first, so that settings suit any scale. The scores are
+    minibatches on the squared error. Values are standardised first, so that settings suit any scale; with
+    `standardize: false` only their mean is taken away. The scores are
     the predicted values, before `predict` clips them to the range of training: what one will rate highly is not what
     one takes next, so its lists are poor by any top-n metric.
     A new user's factors are the ridge regression of the values in the history on the item factors; a user without any
@@ -33,9 +34,11 @@ class Mf(Recommender):
         embedding_size: Annotated[PositiveInt, Between(8, 256, log=True)] = 64
         epochs: PositiveInt = 25
         learning_rate: Annotated[PositiveFloat, Between(0.01, 0.3, log=True)] = 0.05
+        optimizer: Literal["adagrad", "adam"] = "adagrad"
         regularization: Annotated[NonNegativeFloat, Between(0.005, 0.5, log=True)] = 0.1
         batch_size: PositiveInt = 1024
         patience: PositiveInt = 5
+        standardize: bool = True
 
     needs = Needs(user=True, values=True)
     state = ("user_factors", "item_factors", "user_biases", "item_biases", "scale")
@@ -47,7 +50,7 @@ class Mf(Recommender):
     user_biases: FloatArray
     item_biases: FloatArray
     scale: FloatArray
-    """Mean, standard deviation, least and greatest value of training, (4,)."""
+    """Mean, what one standardised unit is, least and greatest value of training, (4,)."""
 
     def memory(self, n_users: int, n_items: int, n_interactions: int) -> int:
         """Parameters, their gradients, the optimizer's sums and the best epoch's copy; the rows as torch holds them."""
@@ -57,9 +60,11 @@ class Mf(Recommender):
         )
 
     def seconds(self, n_users: int, n_items: int, n_interactions: int) -> float:
-        """Every row in every epoch."""
+        """Every row in every epoch, and the tables once a batch."""
         row = 1e-6 + 1.6e-8 * self.config.embedding_size
-        return super().seconds(n_users, n_items, n_interactions) + row * self.config.epochs * n_interactions
+        table = 1.5e-9 * (n_users + n_items) * self.config.embedding_size / self.config.batch_size
+        epochs = self.config.epochs * n_interactions
+        return super().seconds(n_users, n_items, n_interactions) + (row + table) * epochs
 
     def fit(self, train: Interactions, run: FitRun) -> None:
         """Minimise the squared error of the values."""
@@ -69,7 +74,7 @@ class Mf(Recommender):
         from recsys.training.loop import train as train_network
 
         value = np.asarray(train.value, dtype=np.float64)
-        deviation = value.std() or 1.0
+        deviation = (value.std() if self.config.standardize else 1.0) or 1.0
         self.scale = np.array([value.mean(), deviation, value.min(), value.max()])
         settings, generator = self.config, generator_of(run)
         network = MfNetwork(
@@ -83,7 +88,7 @@ class Mf(Recommender):
             name=settings.name,
             epochs=settings.epochs,
             learning_rate=settings.learning_rate,
-            optimizer="adagrad",
+            optimizer=settings.optimizer,
             patience=settings.patience,
             belongs_to=identity(settings.settings(), run.seed, train),
         )

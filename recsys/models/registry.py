@@ -12,18 +12,34 @@ from pydantic import ValidationError
 
 from recsys.errors import InputError, did_you_mean
 from recsys.models.base import ABOUT, FILES, FORMAT, Recommender
+from recsys.models.list_maker import ListMaker
 from recsys.store import file_digest
 
 BUILT_IN = {
     "random": "recsys.models.random:Random",
     "popularity": "recsys.models.popularity:Popularity",
     "recent-popularity": "recsys.models.recent_popularity:RecentPopularity",
+    "content-tfidf": "recsys.models.content_tfidf:ContentTfidf",
+    "co-visitation": "recsys.models.co_visitation:CoVisitation",
     "item-knn": "recsys.models.item_knn:ItemKnn",
     "user-knn": "recsys.models.user_knn:UserKnn",
     "ease": "recsys.models.ease:Ease",
+    "slim": "recsys.models.slim:Slim",
+    "rp3beta": "recsys.models.rp3beta:Rp3Beta",
+    "gf-cf": "recsys.models.gf_cf:GfCf",
+    "pure-svd": "recsys.models.pure_svd:PureSvd",
+    "ials": "recsys.models.ials:IAls",
+    "markov": "recsys.models.markov:Markov",
     "mf": "recsys.models.mf:Mf",
     "two-tower": "recsys.models.two_tower:TwoTower",
     "lightfm-warp": "recsys.models.lightfm_warp:LightFmWarp",
+    "sasrec": "recsys.models.sasrec:Sasrec",
+    "mult-vae": "recsys.models.mult_vae:MultVae",
+    "lightgcn": "recsys.models.lightgcn:LightGcn",
+    "neural-cf": "recsys.models.neural_cf:NeuralCf",
+    "wide-deep": "recsys.models.wide_deep:WideDeep",
+    "multitask": "recsys.models.multitask:Multitask",
+    "external": "recsys.models.external:External",
 }
 
 MEND = "mend the package that adds it, or uninstall it"
@@ -58,16 +74,18 @@ def open_model(folder: Path) -> Recommender:
     try:
         about = json.loads((folder / ABOUT).read_text())
         known = about["format"] == FORMAT
-        family, settings, hashes = str(about["family"]), dict(about["settings"]), dict(about["sha256"])
+        family, settings, hashes = str(about["family"]), dict(about["settings"]), dict(about.get("sha256", {}))
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(place, "is not the description of a stored model", "fit it again") from error
     if not known:
         raise InputError(place, f"describes format {about['format']}, and {FORMAT} is known", "fit the model again")
+    kind = model_class(family)
+    if issubclass(kind, ListMaker):
+        raise InputError(place, f"'{family}' leaves no model, only lists", "take another model where one has to serve")
     for name in FILES:
         path = folder / name
         if not path.is_file() or path.is_symlink() or file_digest(path) != hashes.get(name):
             raise InputError(str(path), "is missing or was changed after it was stored", "fit the model again")
-    kind = model_class(family)
     try:
         model = kind(kind.Config(**settings))
     except (ValidationError, TypeError) as error:

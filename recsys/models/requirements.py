@@ -41,8 +41,8 @@ def require_memory(model: Recommender, train: Interactions, free: int | None = N
     needed = model.memory(n_users, n_items, n_rows)
     if needed <= free:
         return
-    mostly_items = model.memory(0, n_items, 0) >= needed / 2
-    size = f"{n_items:,} items" if mostly_items else f"{n_users:,} users, {n_items:,} items and {n_rows:,} rows"
+    items_alone = model.memory(2 * n_users, n_items, 2 * n_rows) <= 1.1 * needed
+    size = f"{n_items:,} items" if items_alone else f"{n_users:,} users, {n_items:,} items and {n_rows:,} rows"
     ways = [f"use {' or '.join(names)}" for names in [_smaller(n_users, n_items, n_rows, free)] if names]
     ways += [way for way in [_fewer_items(model, train, free)] if way]
     raise InputError(
@@ -73,8 +73,10 @@ def _smaller(n_users: int, n_items: int, n_rows: int, free: int) -> list[str]:
     found = []
     for name in BUILT_IN:
         kind = model_class(name)
+        if kind.control or kind.predicts_values or not kind.needs.history:
+            continue
         needed = kind(kind.Config(name=name)).memory(n_users, n_items, n_rows)
-        if needed <= free and not (kind.control or kind.predicts_values) and kind.needs.history:
+        if needed <= free:
             found.append((needed, name))
     return [name for _, name in sorted(found, reverse=True)[:2]]
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal, Self
 
 import numpy as np
-from pydantic import Field, PositiveFloat, PositiveInt
+from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 from scipy import sparse
 
-from recsys.config import FloatArray
+from recsys.config import FloatArray, wrong
 from recsys.data.dataset import Entities
 from recsys.data.interactions import Interactions, UserBatch
 from recsys.models.base import MATRIX_BYTES, ModelConfig, Needs
@@ -28,6 +28,8 @@ class TwoTower(VectorRecommender):
     `loss`: softmax over the items of the batch, corrected for how often each is there, or bce with `negatives` items a
     positive, drawn uniformly. `held_out` is the share of a history that an epoch predicts from the rest. With
     `normalize` vectors have length 1: the score is their cosine over `temperature`. `batch_size` counts users.
+    `history: false` leaves the pooled history out: a user is the id, the features, or both, an epoch predicts every
+    positive, and a user outside training gets popularity.
     A new user is served by the history alone, exactly, unless `user_id` or `user_features` add to it what only training
     users have; a user without a history gets popularity. Without `item_features` an item unseen in training comes last.
     """
@@ -45,16 +47,23 @@ class TwoTower(VectorRecommender):
         held_out: Annotated[float, Field(gt=0, lt=1), Between(0.2, 0.8)] = 0.5
         normalize: bool = True
         temperature: Annotated[PositiveFloat, Between(0.05, 0.5, log=True)] = 0.2
+        history: bool = True
         user_id: bool = False
         user_features: bool = False
         item_features: bool = False
+
+        @model_validator(mode="after")
+        def _users_are_something(self) -> Self:
+            if not (self.history or self.user_id or self.user_features):
+                raise wrong("nothing is left that tells users apart", "turn on user_id or user_features", "history")
+            return self
 
     needs = Needs(history=True)
     state = ("history_vectors", "item_vectors", "item_biases", "vectors")
     stochastic = True
     watches_validation = True
     history_vectors: FloatArray
-    """What an item in the history adds to the user, (n_items, embedding_size) float32."""
+    """What an item in the history adds to the user, (n_items, or 0 without history, embedding_size) float32."""
     vectors: FloatArray
     """What id and features add to a training user, (n_users or 0, embedding_size) float32."""
 
@@ -72,7 +81,7 @@ class TwoTower(VectorRecommender):
         size, batch = self.config.embedding_size, self.config.batch_size
         candidates = min(n_items, 1 + batch * n_interactions // max(n_users, 1))
         logits = n_users * candidates * (3e-9 + 1.4e-10 * size)
-        tables = 3e-9 * (1 + n_users / batch) * 2 * n_items * size
+        tables = (1 + n_users / batch) * (1e-3 + 3e-9 * 2 * n_items * size)
         epoch = 6e-9 * size * n_interactions + logits + tables
         return super().seconds(n_users, n_items, n_interactions) + self.config.epochs * epoch
 
@@ -104,12 +113,20 @@ class TwoTower(VectorRecommender):
 
     def user_vectors(self, users: UserBatch) -> FloatArray:
         """(len(users), embedding_size), of length 1 with `normalize`."""
-        total = users.history.sum(axis=1)
-        vectors = (users.history @ self.history_vectors) / np.sqrt(np.maximum(total, 1e-12))[:, None]
+        vectors = np.zeros((len(users), self.item_vectors.shape[1]), dtype=np.float32)
+        if self.config.history:
+            total = users.history.sum(axis=1)
+            vectors = (users.history @ self.history_vectors) / np.sqrt(np.maximum(total, 1e-12))[:, None]
         if len(self.vectors):
             known = users.index >= 0
             vectors[known] += self.vectors[users.index[known]]
         return (unit(vectors) if self.config.normalize else vectors).astype(np.float32)
+
+    def fall_back(self, scores: FloatArray, users: UserBatch) -> FloatArray:
+        """The scores with popularity for users of whom nothing is known."""
+        if not self.config.history:
+            scores[users.index < 0] = self.popularity
+        return super().fall_back(scores, users)
 
     def _taken_from(self, network: TwoTowerNetwork, unseen: np.ndarray) -> TwoTower:
         """This model with the parameters that the network has now. unseen: items without a positive."""
@@ -123,7 +140,8 @@ class TwoTower(VectorRecommender):
             of_features = inputs.user_features @ tables["user_features"]
             self.vectors = self.vectors + of_features if len(self.vectors) else of_features
         self.history_vectors = tables["history"].copy()
-        self.history_vectors[unseen] = 0
+        if settings.history:
+            self.history_vectors[unseen] = 0
         self.item_vectors = (unit(items) if settings.normalize else items) / np.float32(settings.temperature)
         self.item_biases = tables["item_biases"].copy()
         self.put_last(unseen)

@@ -93,11 +93,10 @@ class TestHistory:
         ]
 
     def test_the_history_counts(self, answer):
-        data_items = {"10": 20, "20": 10}
-        for seen, first in data_items.items():
+        for seen, first in {"10": {20}, "20": {10, 40}}.items():  # 10 and 40 stand alike beside 20
             found = answer(Question(history=(seen,), k=1), models=[{"name": "ease", "label": f"ease {seen}"}])
             assert found["recommendations"][0]["score"] != 0
-            assert found["recommendations"][0]["item"] == first
+            assert found["recommendations"][0]["item"] in first
 
     @pytest.mark.parametrize("item", ["77", "50"])
     def test_an_item_that_training_lacks(self, answer, item):

@@ -16,11 +16,14 @@ from recsys.experiment.trouble import trouble_of
 BASE = {"name": "x", "data": {"source": "synthetic"}, "models": ["ease"]}
 SOURCES = (
     "movielens-100k, movielens-1m, movielens-20m, movielens-25m, movielens-32m, movielens-latest-small, "
-    "sql, synthetic, table"
+    "notebook, sql, synthetic, table"
 )
 KINDS = "cold-users, k-fold, leave-one-out, predefined, random, rolling, temporal, user-temporal"
 SECTIONS = "data, evaluation, models, name, positive, refit, retrain, runner, seeds, split, tuning"
-METRICS = "coverage, hit_rate, mae, map, mrr, ndcg, novelty, precision, recall, rmse"
+METRICS = (
+    "auc, calibration, coverage, diversity, gini, hit_rate, mae, map, mrr, ndcg, novelty, popularity_bias, "
+    "popularity_lift, precision, recall, reciprocal_rank, rmse, serendipity, topk_accuracy"
+)
 NAMES = "letters, digits and . _ - are allowed, beginning with a letter or digit"
 TABLE = {"source": "table", "interactions": "a.csv"}
 INF, NAN = float("inf"), float("nan")

@@ -59,7 +59,7 @@ def test_every_setting_is_described_with_its_default(name):
     paragraph = re.search(rf"^## `{name}`\n(.*?)(?=^## |\Z)", page, flags=re.S | re.M).group(1)
     for setting, field in model_class(name).Config.model_fields.items():
         if setting not in ("name", "label"):
-            assert f"`{setting}: {shown(field.default)}`" in paragraph
+            assert f"`{setting}{'' if field.is_required() else f': {shown(field.default)}'}`" in paragraph
 
 
 def shown(default):

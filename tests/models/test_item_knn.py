@@ -3,10 +3,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from behaviour import RecommenderBehaviour, random_rows
+from explained import assert_parts_sum_to_scores
 from sklearn.metrics.pairwise import cosine_similarity
 from worlds import fitted, interactions, of_histories
 
-from recsys.models import item_knn
+from recsys.errors import InputError
+from recsys.models import item_knn, rating_neighbors
 from recsys.models.item_knn import ItemKnn
 
 
@@ -81,3 +83,44 @@ class TestItemKnn(RecommenderBehaviour):
         whole = self.similarity(train, neighbors=neighbors)
         monkeypatch.setattr(item_knn, "CELLS", 7 * 40)
         np.testing.assert_array_equal(self.similarity(train, neighbors=neighbors), whole)
+
+    def test_the_explanation_sums_to_the_score(self, world):
+        assert_parts_sum_to_scores(*world[:2])
+
+
+class TestCoRated(RecommenderBehaviour):
+    model = ItemKnn.Config(similarity="co-rated", neighbors=50)
+    fold_in_overlap = 1.0
+
+    def test_beats_popularity_on_taste_world(self, world):
+        # Lists of expected values are another question: these are means of what a user gave.
+        model, train, _ = world
+        scores, values = model.scores(train.batch(np.arange(train.n_users))), train.values.toarray()
+        assert np.all(scores.max(axis=1) <= values.max(axis=1) + 1e-5)
+        assert np.all(scores.min(axis=1) >= np.where(values > 0, values, np.inf).min(axis=1) - 1e-5)
+
+    def test_by_hand(self):
+        # Items 0 and 1 have users 1 and 2 in common, 0 and 2 user 1 alone, which is too few.
+        train = of_histories([[1, 2], [0, 1, 2], [0, 1]], value=[4, 1, 2, 4, 3, 1, 3])
+        model = fitted(self.model, train)
+        alike = (2 * 4 + 1 * 3) / np.sqrt((4 + 1) * (16 + 9))
+        assert model.similarity[0].tolist() == pytest.approx([0, alike, 0])
+        scores = model.scores(train.batch(np.array([0, 2])))
+        assert scores[0, 0] == pytest.approx(4)
+        assert scores[1, 2] == pytest.approx(3)
+
+    def test_blocks_change_nothing(self, monkeypatch, world):
+        model, train, _ = world
+        monkeypatch.setattr(rating_neighbors, "CELLS", 7 * train.n_items)
+        again = fitted(self.model, train)
+        users = train.batch(np.arange(60))
+        np.testing.assert_array_equal(again.scores(users), model.scores(users))
+
+    def test_the_explanation_sums_to_the_score(self, world):
+        assert_parts_sum_to_scores(*world[:2])
+        _, train, _ = world
+        assert_parts_sum_to_scores(fitted(ItemKnn.Config(similarity="co-rated", neighbors=3), train), train)
+
+    def test_needs_values(self):
+        with pytest.raises(InputError, match="needs a value, such as a rating, of every interaction"):
+            fitted(self.model, of_histories([[0, 1], [1, 2]]))

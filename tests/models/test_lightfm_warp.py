@@ -11,7 +11,8 @@ from worlds import fitted, interactions, taste_world
 
 from recsys.data.dataset import Entities
 from recsys.errors import RunError
-from recsys.models.lightfm_warp import LightFmWarp, ridge_map, with_features
+from recsys.models.fold_in import ridge_map
+from recsys.models.lightfm_warp import LightFmWarp, with_features
 from recsys.retrieval.lists import recommend
 from recsys.training.run import FitRun
 

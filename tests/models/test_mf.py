@@ -52,6 +52,15 @@ class TestMf(RecommenderBehaviour):
         large = fitted(self.model, replace(train, value=train.value * 100 + 1_000)).predict(user, item)
         np.testing.assert_allclose(large, plain * 100 + 1_000, rtol=1e-3)
 
+    def test_values_as_they_are(self):
+        train, rest = ratings()
+        model = fitted(Mf.Config(optimizer="adam", learning_rate=0.01, regularization=0, standardize=False), train)
+        mean, unit, *_ = model.scale
+        assert (mean, unit) == (pytest.approx(train.value.mean()), 1)
+        neither = model.predict(np.array([-1]), np.array([3]))
+        assert neither == pytest.approx(mean + model.item_biases[3])
+        assert ValueValidation(*rest)(model) < 0.6 * np.std(rest[2])
+
     def test_predictions_stay_in_the_range_of_training(self):
         train, _ = ratings()
         coarse = replace(train, value=np.clip(train.value, 2.5, 3.5))

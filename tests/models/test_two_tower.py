@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 import torch
 from behaviour import RecommenderBehaviour
+from pydantic import ValidationError
 from scipy.stats import hypergeom
 from worlds import checkerboard, fitted, interactions, taste_world, with_strangers
 
@@ -28,6 +29,7 @@ class TestTwoTower(RecommenderBehaviour):
             {"optimizer": "adam", "learning_rate": 0.01},
             {"user_id": True},
             {"batch_size": 7},
+            {"history": False, "user_id": True},
         ],
         ids=str,
     )
@@ -60,6 +62,20 @@ class TestTwoTower(RecommenderBehaviour):
         as_new = model.user_vectors(train.batch(np.arange(20), known=False))
         assert not np.allclose(own, as_new)
         assert np.all((own * as_new).sum(axis=1) > 0.7)
+
+    def test_ids_alone(self, world):
+        _, train, _ = world
+        model = fitted(TwoTower.Config(history=False, user_id=True, epochs=5), train)
+        assert model.history_vectors.shape == (0, 64)
+        batch = train.batch(np.array([3, 8]))
+        ids = model.vectors[[3, 8]] / np.linalg.norm(model.vectors[[3, 8]], axis=1, keepdims=True)
+        np.testing.assert_allclose(model.user_vectors(batch), ids, rtol=1e-5)
+        strangers = model.scores(train.batch(np.array([3, 8]), known=False))
+        assert np.array_equal(strangers, np.tile(train.popularity, (2, 1)))
+
+    def test_something_has_to_tell_users_apart(self):
+        with pytest.raises(ValidationError, match="nothing is left that tells users apart; turn on user_id"):
+            TwoTower.Config(history=False)
 
     def test_an_item_nobody_has_is_placed_by_its_features(self):
         model, train, group = self.with_catalogue(item_features=True)

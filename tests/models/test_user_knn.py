@@ -3,10 +3,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from behaviour import RecommenderBehaviour, random_rows
+from explained import assert_parts_sum_to_scores
 from sklearn.metrics.pairwise import cosine_similarity
 from worlds import fitted, interactions, of_histories, with_strangers
 
-from recsys.models import user_knn
+from recsys.errors import InputError
+from recsys.models import rating_neighbors, user_knn
 from recsys.models.user_knn import UserKnn
 
 PLAIN = {"shrinkage": 0, "rarity": 0}
@@ -67,3 +69,49 @@ class TestUserKnn(RecommenderBehaviour):
         whole = model.scores(train.batch(np.arange(60)))
         monkeypatch.setattr(user_knn, "CELLS", 7 * 60)
         np.testing.assert_array_equal(model.scores(train.batch(np.arange(60))), whole)
+
+    def test_the_explanation_sums_to_the_score(self, world):
+        assert_parts_sum_to_scores(*world[:2])
+
+
+class TestPearson(RecommenderBehaviour):
+    model = UserKnn.Config(similarity="pearson", neighbors=30)
+
+    def test_beats_popularity_on_taste_world(self, world):
+        # Lists of expected values are another question: they have to be nearer the values than each user's mean.
+        model, train, _ = world
+        expected = model.scores(train.batch(np.arange(train.n_users)))[train.user, train.item]
+        mean = np.bincount(train.user, train.value) / np.bincount(train.user)
+        assert np.std(train.value - expected) < 0.8 * np.std(train.value - mean[train.user])
+
+    def test_by_hand(self):
+        # User 0 has mean 3. User 1, of mean 4, correlates by 1, user 2, of mean 2.5, by -1; both have item 3. Nobody
+        # alike has item 4: user 3 shares one item with user 0.
+        histories = [[0, 1, 2], [0, 1, 2, 3], [0, 1, 2, 3], [0, 4]]
+        value = [2, 3, 4, 3, 4, 5, 4, 4, 3, 2, 1, 2, 5]
+        train = of_histories(histories, value=value)
+        scores = fitted(self.model, train).scores(train.batch(np.array([0])))[0]
+        assert scores[3] == pytest.approx(3 + (1 * (4 - 4) - 1 * (1 - 2.5)) / 2)
+        assert scores[4] == pytest.approx(3)
+
+    def test_the_largest_absolute_similarity_counts(self):
+        # User 1 correlates by -1, user 2 by 0.5; the nearest alone is asked.
+        histories = [[0, 1, 2], [0, 1, 2, 3], [0, 1, 2, 3]]
+        train = of_histories(histories, value=[1, 2, 3, 3, 2, 1, 4, 1, 3, 2, 5])
+        config = UserKnn.Config(similarity="pearson", neighbors=1)
+        scores = fitted(config, train).scores(train.batch(np.array([0])))[0]
+        assert scores[3] == pytest.approx(2 - (4 - 2.5))
+
+    def test_blocks_change_nothing(self, monkeypatch, world):
+        model, train, _ = world
+        whole = model.scores(train.batch(np.arange(60)))
+        monkeypatch.setattr(rating_neighbors, "CELLS", 7 * train.n_users)
+        np.testing.assert_array_equal(model.scores(train.batch(np.arange(60))), whole)
+
+    def test_the_explanation_sums_to_the_score(self, world):
+        assert_parts_sum_to_scores(*world[:2])
+
+    def test_needs_values(self):
+        with pytest.raises(InputError, match="needs a value, such as a rating, of every interaction"):
+            fitted(self.model, of_histories([[0, 1], [1, 2]]))
+        fitted(UserKnn.Config(), of_histories([[0, 1], [1, 2]]))

@@ -22,6 +22,13 @@ def entities(n, start=10):
     return Entities(np.arange(n, dtype=np.int64) * 3 + start, pd.DataFrame(index=range(n)), {})
 
 
+def told(items):
+    """The items, each with a text that says its colour of the checkerboard and its group of the taste world."""
+    colours, groups = ("black", "white"), ("apple", "bread", "cheese", "dill", "egg", "fig")
+    texts = [f"{colours[i % 2]} {groups[i % 6]}" for i in range(len(items))]
+    return Entities(items.ids, pd.DataFrame({"text": texts}), {"text": "text"})
+
+
 def interactions(user, item, *, value=None, timestamp=None, positive=None, weight=None, n_users=None, n_items=None):
     """Interactions of positions; everything left out takes its plainest form."""
     user, item = np.asarray(user, dtype=np.int32), np.asarray(item, dtype=np.int32)

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from recsys.training.losses import binary_cross_entropy, sampled_softmax
+from recsys.training import losses
+from recsys.training.losses import binary_cross_entropy, full_softmax, sampled_softmax, uniform_softmax
 
 LOGITS = torch.tensor([[2.0, 1.0, 0.0, -1.0], [0.5, 0.5, 0.5, 0.5]])
 ROW, COLUMN = torch.tensor([0, 0, 1]), torch.tensor([0, 1, 3])
@@ -44,3 +45,40 @@ def test_binary_cross_entropy_by_hand():
     loss = binary_cross_entropy(positive, negative, torch.tensor([[True, False, True]]))
     expected = np.log(1 + np.exp(-1)) + np.log(2) + np.log(1 + np.exp(-1))
     assert loss.item() == pytest.approx(expected, rel=1e-6)
+
+
+def test_weight_of_the_positive():
+    positive, negative, counted = torch.tensor([0.3]), torch.tensor([[1.0, -2.0]]), torch.tensor([[True, True]])
+    whole = binary_cross_entropy(positive, negative, counted)
+    half = binary_cross_entropy(positive, negative, counted, 0.5)
+    assert float(whole - half) == pytest.approx(0.5 * np.log1p(np.exp(-0.3)))
+
+
+def test_uniform_softmax_by_hand():
+    # Two of the other six items are drawn, so each stands for three; in the second row one of them is the positive.
+    found = uniform_softmax(
+        torch.tensor([1.0, 0.0]), torch.tensor([[0.0, 2.0]] * 2), torch.tensor([[True] * 2, [True, False]]), 7
+    )
+    wanted = [np.log(np.e + 3 + 3 * np.e**2) - 1, np.log(1 + 3)]
+    assert found.tolist() == pytest.approx(wanted)
+
+
+def test_uniform_softmax_of_all_others_is_the_full_one():
+    logits = torch.randn(7, generator=torch.Generator().manual_seed(0))
+    found = uniform_softmax(logits[:1], logits[None, 1:], torch.ones(1, 6, dtype=torch.bool), 7)
+    assert float(found) == pytest.approx(float(-torch.log_softmax(logits, 0)[0]))
+
+
+@pytest.mark.parametrize("cells", [1, 10, 10**6])
+def test_full_softmax_is_that_of_torch_in_blocks_of_any_size(monkeypatch, cells):
+    monkeypatch.setattr(losses, "CELLS", cells)
+    generator = torch.Generator().manual_seed(0)
+    hidden, table = (torch.randn(n, 4, generator=generator, dtype=torch.float64) for n in (6, 5))
+    target = torch.tensor([0, 4, 2, 2, 1, 0])
+    results = []
+    for loss in (full_softmax, lambda h, t, y: torch.nn.functional.cross_entropy(h @ t.T, y, reduction="sum")):
+        inputs = [hidden.clone().requires_grad_(), table.clone().requires_grad_()]
+        value = loss(*inputs, target) / 3
+        value.backward()
+        results.append([value.detach(), *(part.grad for part in inputs)])
+    torch.testing.assert_close(*results)

@@ -17,6 +17,8 @@ from recsys.training.losses import binary_cross_entropy, sampled_softmax
 
 # Share of the users whose id is left out in a batch, so that the rest of the tower stands by itself.
 ID_DROPOUT = 0.5
+# Of vectors without a history: so short that the first steps turn them.
+SPREAD = 0.02
 
 
 @dataclass(frozen=True)
@@ -28,6 +30,7 @@ class Towers:
     held_out: float
     temperature: float
     normalize: bool
+    history: bool
     user_id: bool
     loss: Literal["softmax", "bce"]
     negatives: int
@@ -55,11 +58,15 @@ class TwoTowerNetwork(Network):
         self.inputs, self.settings = inputs, settings
         n_users, n_items = inputs.history.shape
         size = settings.embedding_size
-        self.items = Parameter(torch.empty(n_items, size).normal_(0, size**-0.5, generator=generator))
-        self.history = Parameter(torch.empty(n_items, size).normal_(0, size**-0.5, generator=generator))
+        spread = size**-0.5 if settings.history else SPREAD
+        self.items = Parameter(torch.empty(n_items, size).normal_(0, spread, generator=generator))
+        of_history = torch.empty(n_items if settings.history else 0, size)
+        self.history = Parameter(of_history.normal_(0, spread, generator=generator))
         self.item_biases = Parameter(torch.zeros(n_items))
-        # Ids and features start at nothing, so that the history speaks first.
+        # Ids and features start at nothing, so that the history speaks first, where there is one.
         self.users = Parameter(torch.zeros(n_users if settings.user_id else 0, size))
+        if not settings.history:
+            torch.nn.init.normal_(self.users, 0, spread, generator=generator)
         self.user_features, self.item_features = (
             Parameter(torch.zeros(0 if features is None else features.shape[1], size))
             for features in (inputs.user_features, inputs.item_features)
@@ -76,7 +83,8 @@ class TwoTowerNetwork(Network):
         rows = self.inputs.history[batch.numpy()]
         row = torch.from_numpy(np.repeat(np.arange(len(batch)), np.diff(rows.indptr)))
         item, weight = torch.from_numpy(rows.indices).long(), torch.from_numpy(rows.data)
-        held_out = torch.rand(len(row), generator=generator) < self.settings.held_out
+        share = self.settings.held_out if self.settings.history else 1.0
+        held_out = torch.rand(len(row), generator=generator) < share
         target = held_out.nonzero().squeeze(1)
         drawn = self._negatives(len(target), generator)
         candidates, place = torch.unique(torch.cat([item, drawn.flatten()]), return_inverse=True)
@@ -103,14 +111,17 @@ class TwoTowerNetwork(Network):
 
     def _user_tower(self, rows: sparse.csr_array, weight: Tensor, users: Tensor, generator: torch.Generator) -> Tensor:
         """(len(users), embedding_size). rows: their histories; weight: what each entry counts, 0 where held out."""
-        pooled = bag(rows, self.history, weight)
-        total = np.add.reduceat(np.append(weight.numpy(), np.float32(0)), rows.indptr[:-1])
-        total[np.diff(rows.indptr) == 0] = 0
-        pooled = pooled / torch.from_numpy(total).clamp(min=1e-12).sqrt()[:, None].to(self.device)
+        pooled = torch.zeros(len(users), self.settings.embedding_size, device=self.device)
+        if self.settings.history:
+            total = np.add.reduceat(np.append(weight.numpy(), np.float32(0)), rows.indptr[:-1])
+            total[np.diff(rows.indptr) == 0] = 0
+            length = torch.from_numpy(total).clamp(min=1e-12).sqrt()[:, None].to(self.device)
+            pooled = bag(rows, self.history, weight) / length
         if self.inputs.user_features is not None:
             pooled = pooled + bag(self.inputs.user_features[users.numpy()], self.user_features)
         if self.settings.user_id:
-            kept = torch.rand(len(users), 1, generator=generator) >= ID_DROPOUT
+            dropout = ID_DROPOUT if self.settings.history else 0.0
+            kept = torch.rand(len(users), 1, generator=generator) >= dropout
             pooled = pooled + self.users[users.to(self.device)] * kept.to(self.device)
         return functional.normalize(pooled, dim=1) if self.settings.normalize else pooled
 

@@ -1,0 +1,55 @@
+"""The table of models that is made from the registry."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from pathlib import Path
+
+import pytest
+
+from recsys.models.registry import BUILT_IN
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def script():
+    spec = importlib.util.spec_from_file_location("models_table", ROOT / "scripts" / "models_table.py")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+def cells_of(line):
+    return [cell.strip() for cell in line.strip("|").split("|")]
+
+
+def test_a_row_a_model(script):
+    header, _, *rows = script.table({"ml-100k": {"ease": 0.234}, "ml-1m": {"ease": 2.0}}).splitlines()
+    found = {cells_of(line)[0].strip("`"): dict(zip(cells_of(header), cells_of(line), strict=True)) for line in rows}
+    assert list(found) == list(BUILT_IN)
+    ease = found["ease"]
+    assert ease["paper"] == "Embarrassingly Shallow Autoencoders for Sparse Data, WWW 2019"
+    assert (ease["new users"], ease["why"], ease["needs"]) == ("by history, exactly", "yes", "")
+    assert (ease["measured s, ML-100K"], ease["ML-1M"]) == ("0.2", "2.0")
+    assert (found["mf"]["needs"], found["mf"]["predicts"]) == ("values", "values")
+    assert (found["popularity"]["kind"], found["popularity"]["why"]) == ("control", "")
+    assert (found["external"]["kind"], found["external"]["time, ML-1M"]) == ("command", "")
+
+
+def test_it_goes_between_the_markers(script):
+    page = f"before\n{script.BEGIN}\nold\n{script.END}\nafter\n"
+    once = script.written(page, "| new |")
+    assert once == f"before\n{script.BEGIN}\n\n| new |\n\n{script.END}\nafter\n"
+    assert script.written(once, "| new |") == once
+    with pytest.raises(ValueError, match="has no lines"):
+        script.written("nothing", "| new |")
+
+
+def test_the_page_is_current(script):
+    page = script.PAGE.read_text()
+    if script.BEGIN not in page:
+        pytest.skip("docs/models.md does not hold the generated table")
+    assert script.written(page, script.table(script.read_measured())) == page
