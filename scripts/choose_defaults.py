@@ -119,6 +119,11 @@ TRIALS: dict[str, tuple[tuple[str, ...], list[dict[str, Any]]]] = {
         ("ml-100k", "ml-latest-small"),
         grid(loss=["sampled-softmax", "bpr"]) + grid(layers=[1, 3]) + grid(epochs=[20, 60]),
     ),
+    "neural-cf": (
+        ("ml-100k", "ml-latest-small"),
+        grid(kind=["gmf", "mlp", "neumf"]) + grid(epochs=[10, 25]) + grid(loss=["bce"], negatives=[4]),
+    ),
+    "wide-deep": (("ml-100k", "ml-latest-small"), grid(regularization=[0.01, 0.03, 0.1], learning_rate=[0.003, 0.01])),
     "pure-svd": (RANKING, grid(embedding_size=[8, 16, 32, 64])),
     "rp3beta": (RANKING, grid(alpha=[0.4, 0.6, 0.8, 1.0], beta=[0.2, 0.3, 0.4])),
     "gf-cf": (RANKING, grid(embedding_size=[16, 32, 64, 128], alpha=[0.1, 0.3, 0.5])),
