@@ -99,10 +99,13 @@ class Places:
         with self._changed:
             mine = (-work, next(self._numbers))
             heapq.heappush(self._waiting, mine)
-            self._changed.wait_for(lambda: self._free > 0 and self._waiting[0] == mine)
-            heapq.heappop(self._waiting)
-            self._free -= 1
-            self._changed.notify_all()
+            try:
+                self._changed.wait_for(lambda: self._free > 0 and self._waiting[0] == mine)
+                self._free -= 1
+            finally:  # whoever is stopped while waiting keeps no place from the others
+                self._waiting.remove(mine)
+                heapq.heapify(self._waiting)
+                self._changed.notify_all()
         try:
             yield
         finally:

@@ -86,7 +86,7 @@ class WideDeep(Recommender):
         crosses = min(settings.neighbors, n_items)
         pairs = batch * (1 + settings.negatives)
         kept = 4 * pairs * (8 * crosses + 4 * size + 8 * settings.hidden_size) + 16 * batch * n_items
-        return n_items * (36 * crosses + 56 * size) + kept + 4 * CELLS + (MATRIX_BYTES + 40) * n_interactions
+        return n_items * (36 * crosses + 56 * size) + 3 * kept // 2 + 4 * CELLS + (MATRIX_BYTES + 40) * n_interactions
 
     def seconds(self, n_users: int, n_items: int, n_interactions: int) -> float:
         """In every epoch: each positive and negative, all parameters once a batch; then the lists of all pairs."""
