@@ -60,6 +60,15 @@ def check(page):
     assert not re.search(r"https?://|url\(|@import", page.text)
     assert not re.search(r"\b(NaN|nan|inf|None|undefined)\b", re.sub(r"<script>.*</script>", "", page.text, flags=re.S))
     for table in page.text.split("<table")[1:]:
-        assert "<caption" in table.partition("</table>")[0]
+        table = table.partition("</table>")[0]
+        assert "<caption" in table
+        widths = [_width(row) for row in table.split("<tr")[1:]]
+        assert len(set(widths)) == 1, table
     assert all(attributes.get("role") == "img" and attributes.get("aria-label") for attributes in page.all("svg"))
     assert all("scope" in attributes for attributes in page.all("th"))
+
+
+def _width(row):
+    """Columns that the cells of a row of a table fill."""
+    spans = (re.search(r'colspan="(\d+)"', cell) for cell in re.findall(r"<t[dh]\b[^>]*>", row))
+    return sum(int(span[1]) if span else 1 for span in spans)
