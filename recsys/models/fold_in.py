@@ -6,6 +6,7 @@ import numpy as np
 from scipy import sparse
 
 from recsys.config import FloatArray
+from recsys.data.interactions import UserBatch
 
 RIDGE = 1e-3
 
@@ -26,3 +27,14 @@ def ridge_map(inputs: FloatArray, outputs: FloatArray) -> FloatArray:
     gram = exact.T @ exact
     gram[np.diag_indices_from(gram)] += RIDGE * np.trace(gram) / len(gram) + 1e-12
     return np.linalg.solve(gram, exact.T @ outputs).astype(np.float32)
+
+
+def fold_in(vectors: FloatArray, users: UserBatch, item_vectors: FloatArray, fold_map: FloatArray) -> FloatArray:
+    """The vectors with those of users outside training in their rows, as their histories have them.
+
+    vectors: (len(users), size), changed. fold_map: from `profiles` to vectors, as `ridge_map` learned it.
+    """
+    new = np.flatnonzero(users.index < 0)
+    if len(new):
+        vectors[new] = profiles(users.history[new], item_vectors) @ fold_map
+    return vectors

@@ -13,7 +13,7 @@ from recsys.data.dataset import Entities
 from recsys.data.interactions import Interactions, UserBatch
 from recsys.errors import RunError
 from recsys.models.base import MATRIX_BYTES, ModelConfig, Needs
-from recsys.models.fold_in import profiles, ridge_map
+from recsys.models.fold_in import fold_in, profiles, ridge_map
 from recsys.models.space import Between
 from recsys.models.vectors import VectorRecommender
 from recsys.training.run import FitRun, Progress
@@ -104,11 +104,7 @@ class LightFmWarp(VectorRecommender):
 
     def user_vectors(self, users: UserBatch) -> FloatArray:
         """Own vectors of known users, folded in ones of others, (len(users), embedding_size)."""
-        vectors = self.vectors[users.index]
-        new = users.index < 0
-        if new.any():
-            vectors[new] = profiles(users.history[np.flatnonzero(new)], self.item_vectors) @ self.fold_map
-        return vectors
+        return fold_in(self.vectors[users.index], users, self.item_vectors, self.fold_map)
 
 
 def with_features(entities: Entities, wanted: bool) -> sparse.csr_matrix | None:

@@ -10,6 +10,7 @@ from pydantic import NonNegativeFloat, PositiveFloat, PositiveInt
 from recsys.config import FloatArray, IntArray
 from recsys.data.interactions import Interactions, UserBatch
 from recsys.models.base import MATRIX_BYTES, ModelConfig, Needs
+from recsys.models.learning import learn, shape_of
 from recsys.models.neighbors import TINY
 from recsys.models.space import Between, OneOf
 from recsys.models.vectors import VectorRecommender
@@ -73,27 +74,16 @@ class LightGcn(VectorRecommender):
     def fit(self, train: Interactions, run: FitRun) -> None:
         """Train the embeddings that are passed on."""
         from recsys.models.networks.lightgcn import LightGcnNetwork, Shape
-        from recsys.training.checkpoint import identity
-        from recsys.training.loop import Plan, generator_of
-        from recsys.training.loop import train as train_network
+        from recsys.training.loop import generator_of
 
         settings, generator = self.config, generator_of(run)
-        shape = Shape(**{name: getattr(settings, name) for name in Shape.__dataclass_fields__})
+        shape = shape_of(Shape, settings)
         network = LightGcnNetwork(train.matrix, shape, generator)
         degree = np.sqrt(np.maximum(train.matrix.sum(axis=0), TINY)).astype(np.float32)
         unseen = np.flatnonzero(train.popularity == 0)
-        plan = Plan(
-            name=settings.name,
-            epochs=settings.epochs,
-            learning_rate=settings.learning_rate,
-            optimizer="adam",
-            patience=settings.patience,
-            belongs_to=identity(settings.settings(), run.seed, train),
+        self.best_epoch = learn(
+            network, settings, train, run, generator, lambda: self._taken_from(network, degree, unseen)
         )
-        self.best_epoch = train_network(
-            network, plan, run, generator, lambda: self._taken_from(network, degree, unseen)
-        )
-        self._taken_from(network, degree, unseen)
 
     def user_vectors(self, users: UserBatch) -> FloatArray:
         """What the history passes on, and of training users their own share, (len(users), embedding_size)."""

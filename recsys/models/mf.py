@@ -10,6 +10,7 @@ from pydantic import NonNegativeFloat, PositiveFloat, PositiveInt
 from recsys.config import FloatArray, IntArray
 from recsys.data.interactions import Interactions, UserBatch
 from recsys.models.base import MATRIX_BYTES, ModelConfig, Needs, Recommender
+from recsys.models.learning import learn
 from recsys.models.space import Between
 from recsys.training.run import FitRun
 
@@ -69,9 +70,7 @@ class Mf(Recommender):
     def fit(self, train: Interactions, run: FitRun) -> None:
         """Minimise the squared error of the values."""
         from recsys.models.networks.mf import MfNetwork
-        from recsys.training.checkpoint import identity
-        from recsys.training.loop import Plan, generator_of
-        from recsys.training.loop import train as train_network
+        from recsys.training.loop import generator_of
 
         value = np.asarray(train.value, dtype=np.float64)
         deviation = (value.std() if self.config.standardize else 1.0) or 1.0
@@ -84,16 +83,7 @@ class Mf(Recommender):
             settings.batch_size,
             generator,
         )
-        plan = Plan(
-            name=settings.name,
-            epochs=settings.epochs,
-            learning_rate=settings.learning_rate,
-            optimizer=settings.optimizer,
-            patience=settings.patience,
-            belongs_to=identity(settings.settings(), run.seed, train),
-        )
-        self.best_epoch = train_network(network, plan, run, generator, lambda: self._taken_from(network))
-        self._taken_from(network)
+        self.best_epoch = learn(network, settings, train, run, generator, lambda: self._taken_from(network))
 
     def scores(self, users: UserBatch) -> FloatArray:
         """Predicted values of all items, not clipped, (len(users), n_items)."""

@@ -11,7 +11,8 @@ from recsys.config import FloatArray, IntArray
 from recsys.data.interactions import Interactions, UserBatch
 from recsys.models.base import MATRIX_BYTES, ModelConfig, Needs
 from recsys.models.described import edges_of, features_of, moments_of
-from recsys.models.fold_in import profiles, ridge_map
+from recsys.models.fold_in import fold_in, profiles, ridge_map
+from recsys.models.learning import learn, shape_of
 from recsys.models.space import Between, OneOf
 from recsys.models.vectors import VectorRecommender
 from recsys.training.run import FitRun
@@ -98,9 +99,7 @@ class Multitask(VectorRecommender):
     def fit(self, train: Interactions, run: FitRun) -> None:
         """Train for both tasks together."""
         from recsys.models.networks.multitask import Inputs, MultitaskNetwork, Shape
-        from recsys.training.checkpoint import identity
-        from recsys.training.loop import Plan, generator_of
-        from recsys.training.loop import train as train_network
+        from recsys.training.loop import generator_of
 
         value = np.asarray(train.value, dtype=np.float64)
         self.scale = np.array([value.mean(), value.std() or 1.0, value.min(), value.max()])
@@ -113,29 +112,16 @@ class Multitask(VectorRecommender):
             value=(value - value.mean()) / self.scale[1],
         )
         settings, generator = self.config, generator_of(run)
-        shape = Shape(**{name: getattr(settings, name) for name in Shape.__dataclass_fields__})
+        shape = shape_of(Shape, settings)
         network = MultitaskNetwork(train, inputs, shape, generator)
         unseen = np.flatnonzero(train.popularity == 0)
-        plan = Plan(
-            name=settings.name,
-            epochs=settings.epochs,
-            learning_rate=settings.learning_rate,
-            optimizer="adam",
-            patience=settings.patience,
-            belongs_to=identity(settings.settings(), run.seed, train),
-        )
-        self.best_epoch = train_network(network, plan, run, generator, lambda: self._taken_from(network, unseen))
-        self._taken_from(network, unseen)
+        self.best_epoch = learn(network, settings, train, run, generator, lambda: self._taken_from(network, unseen))
         queries = self.query_vectors(np.arange(train.n_users))
         self.fold_map = ridge_map(profiles(train.matrix, self.item_vectors), queries)
 
     def user_vectors(self, users: UserBatch) -> FloatArray:
         """Queries of known users, folded in ones of others, (len(users), embedding_size)."""
-        vectors = self.query_vectors(users.index)
-        new = users.index < 0
-        if new.any():
-            vectors[new] = profiles(users.history[np.flatnonzero(new)], self.item_vectors) @ self.fold_map
-        return vectors
+        return fold_in(self.query_vectors(users.index), users, self.item_vectors, self.fold_map)
 
     def query_vectors(self, user: IntArray, timestamp: IntArray | None = None) -> FloatArray:
         """Queries of training users at these times, (n, embedding_size); the mean user for -1.

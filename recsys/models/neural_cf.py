@@ -11,10 +11,11 @@ from recsys.config import FloatArray, IntArray
 from recsys.data.interactions import Interactions, UserBatch
 from recsys.models.base import MATRIX_BYTES, ModelConfig, Needs, Recommender
 from recsys.models.explanation import Explanation
-from recsys.models.fold_in import profiles, ridge_map
+from recsys.models.fold_in import fold_in, profiles, ridge_map
+from recsys.models.learning import learn, shape_of
 from recsys.models.pairs import layers_of, pair_scores
 from recsys.models.space import Between, OneOf
-from recsys.models.vectors import LAST, unit
+from recsys.models.vectors import LAST, nearness
 from recsys.training.run import FitRun
 
 if TYPE_CHECKING:
@@ -91,32 +92,18 @@ class NeuralCf(Recommender):
     def fit(self, train: Interactions, run: FitRun) -> None:
         """Train embeddings and layers together."""
         from recsys.models.networks.neural_cf import NeuralCfNetwork, Shape
-        from recsys.training.checkpoint import identity
-        from recsys.training.loop import Plan, generator_of
-        from recsys.training.loop import train as train_network
+        from recsys.training.loop import generator_of
 
         settings, generator = self.config, generator_of(run)
-        shape = Shape(**{name: getattr(settings, name) for name in Shape.__dataclass_fields__})
+        shape = shape_of(Shape, settings)
         network = NeuralCfNetwork(train.matrix, shape, generator)
         unseen = np.flatnonzero(train.popularity == 0)
-        plan = Plan(
-            name=settings.name,
-            epochs=settings.epochs,
-            learning_rate=settings.learning_rate,
-            optimizer="adam",
-            patience=settings.patience,
-            belongs_to=identity(settings.settings(), run.seed, train),
-        )
-        self.best_epoch = train_network(network, plan, run, generator, lambda: self._taken_from(network, unseen))
-        self._taken_from(network, unseen)
+        self.best_epoch = learn(network, settings, train, run, generator, lambda: self._taken_from(network, unseen))
         self.fold_map = ridge_map(profiles(train.matrix, self.item_vectors), self.user_vectors)
 
     def scores(self, users: UserBatch) -> FloatArray:
         """Scores of all items, (len(users), n_items)."""
-        vectors = self.user_vectors[users.index]
-        new = users.index < 0
-        if new.any():
-            vectors[new] = profiles(users.history[np.flatnonzero(new)], self.item_vectors) @ self.fold_map
+        vectors = fold_in(self.user_vectors[users.index], users, self.item_vectors, self.fold_map)
         product = 0 if self.config.kind == "mlp" else self.config.embedding_size
         scores = vectors[:, :product] @ self.item_vectors[:, :product].T
         scores += self.item_biases
@@ -127,9 +114,7 @@ class NeuralCf(Recommender):
 
     def explain(self, users: UserBatch, items: IntArray) -> Explanation:
         """How near each item of the history is to each of these: the cosine of their vectors."""
-        history = users.history[[0]].indices
-        units = unit(self.item_vectors)
-        return Explanation(history, units[items] @ units[history].T, additive=False)
+        return nearness(self.item_vectors, users, items)
 
     def _taken_from(self, network: NeuralCfNetwork, unseen: IntArray) -> NeuralCf:
         """This model with the parameters that the network has now. unseen: items without a positive."""

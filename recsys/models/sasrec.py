@@ -11,6 +11,7 @@ from recsys.config import FloatArray, IntArray
 from recsys.data.interactions import Interactions, UserBatch
 from recsys.models.base import MATRIX_BYTES, ModelConfig, Needs
 from recsys.models.explanation import Explanation
+from recsys.models.learning import learn, shape_of
 from recsys.models.neighbors import CELLS
 from recsys.models.space import Between, OneOf
 from recsys.models.transformer import last_states
@@ -92,25 +93,14 @@ class Sasrec(VectorRecommender):
     def fit(self, train: Interactions, run: FitRun) -> None:
         """Train on the positives of all histories, in the order of time."""
         from recsys.models.networks.sasrec import SasrecNetwork, Shape
-        from recsys.training.checkpoint import identity
-        from recsys.training.loop import Plan, generator_of
-        from recsys.training.loop import train as train_network
+        from recsys.training.loop import generator_of
 
         settings, generator = self.config, generator_of(run)
-        shape = Shape(**{name: getattr(settings, name) for name in Shape.__dataclass_fields__})
+        shape = shape_of(Shape, settings)
         sequences = positive_sequences(train.batch(np.arange(train.n_users)))
         network = SasrecNetwork(sequences, train.n_items, shape, generator)
         unseen = np.flatnonzero(train.popularity == 0)
-        plan = Plan(
-            name=settings.name,
-            epochs=settings.epochs,
-            learning_rate=settings.learning_rate,
-            optimizer="adam",
-            patience=settings.patience,
-            belongs_to=identity(settings.settings(), run.seed, train),
-        )
-        self.best_epoch = train_network(network, plan, run, generator, lambda: self._taken_from(network, unseen))
-        self._taken_from(network, unseen)
+        self.best_epoch = learn(network, settings, train, run, generator, lambda: self._taken_from(network, unseen))
 
     def user_vectors(self, users: UserBatch) -> FloatArray:
         """The state after the last item of each history, (len(users), embedding_size); zero without a history."""

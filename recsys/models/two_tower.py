@@ -12,6 +12,7 @@ from recsys.config import FloatArray, wrong
 from recsys.data.dataset import Entities
 from recsys.data.interactions import Interactions, UserBatch
 from recsys.models.base import MATRIX_BYTES, ModelConfig, Needs
+from recsys.models.learning import learn, shape_of
 from recsys.models.space import Between, OneOf
 from recsys.models.vectors import VectorRecommender, unit
 from recsys.training.run import FitRun
@@ -88,28 +89,17 @@ class TwoTower(VectorRecommender):
     def fit(self, train: Interactions, run: FitRun) -> None:
         """Train both towers together."""
         from recsys.models.networks.two_tower import Inputs, Towers, TwoTowerNetwork
-        from recsys.training.checkpoint import identity
-        from recsys.training.loop import Plan, generator_of
-        from recsys.training.loop import train as train_network
+        from recsys.training.loop import generator_of
 
         settings, generator = self.config, generator_of(run)
         features = [
             features_of(train.users, settings.user_features),
             features_of(train.items, settings.item_features),
         ]
-        towers = Towers(**{name: getattr(settings, name) for name in Towers.__dataclass_fields__})
+        towers = shape_of(Towers, settings)
         network = TwoTowerNetwork(Inputs(train.matrix, *features), towers, generator)
         unseen = np.flatnonzero(train.popularity == 0)
-        plan = Plan(
-            name=settings.name,
-            epochs=settings.epochs,
-            learning_rate=settings.learning_rate,
-            optimizer=settings.optimizer,
-            patience=settings.patience,
-            belongs_to=identity(settings.settings(), run.seed, train),
-        )
-        self.best_epoch = train_network(network, plan, run, generator, lambda: self._taken_from(network, unseen))
-        self._taken_from(network, unseen)
+        self.best_epoch = learn(network, settings, train, run, generator, lambda: self._taken_from(network, unseen))
 
     def user_vectors(self, users: UserBatch) -> FloatArray:
         """(len(users), embedding_size), of length 1 with `normalize`."""

@@ -38,9 +38,7 @@ class VectorRecommender(Recommender):
 
     def explain(self, users: UserBatch, items: IntArray) -> Explanation:
         """How near each item of the history is to each of these: the cosine of their vectors."""
-        history = users.history[[0]].indices
-        units = unit(self.item_vectors)
-        return Explanation(history, units[items] @ units[history].T, additive=False)
+        return nearness(self.item_vectors, users, items)
 
     def put_last(self, unseen: IntArray) -> None:
         """Put items of which nothing was learned, whose vectors are zero, behind all others.
@@ -49,6 +47,13 @@ class VectorRecommender(Recommender):
         """
         nothing = unseen[~self.item_vectors[unseen].any(axis=1)]
         self.item_biases[nothing] = LAST
+
+
+def nearness(item_vectors: FloatArray, users: UserBatch, items: IntArray) -> Explanation:
+    """How near each item of the one user's history is to each of these: the cosine of their vectors."""
+    history = users.history[[0]].indices
+    units = unit(item_vectors)
+    return Explanation(history, units[items] @ units[history].T, additive=False)
 
 
 def unit(vectors: FloatArray) -> FloatArray:

@@ -12,6 +12,7 @@ from recsys.config import FloatArray, IntArray
 from recsys.data.interactions import Interactions, UserBatch
 from recsys.models.base import MATRIX_BYTES, ModelConfig, Needs, Recommender
 from recsys.models.explanation import Explanation
+from recsys.models.learning import learn, shape_of
 from recsys.models.neighbors import CELLS, TINY
 from recsys.models.pairs import layers_of, pair_scores
 from recsys.models.space import Between, OneOf
@@ -106,28 +107,17 @@ class WideDeep(Recommender):
     def fit(self, train: Interactions, run: FitRun) -> None:
         """Train both parts together."""
         from recsys.models.networks.wide_deep import Shape, TowersNetwork, WideDeepNetwork
-        from recsys.training.checkpoint import identity
-        from recsys.training.loop import Plan, generator_of
-        from recsys.training.loop import train as train_network
+        from recsys.training.loop import generator_of
 
         settings, generator = self.config, generator_of(run)
-        shape = Shape(**{name: getattr(settings, name) for name in Shape.__dataclass_fields__})
+        shape = shape_of(Shape, settings)
         network: TowersNetwork | WideDeepNetwork
         if settings.kind == "towers":
             network = TowersNetwork(train.matrix, shape, generator)
         else:
             network = WideDeepNetwork(train.matrix, together(train.matrix, settings.neighbors), shape, generator)
         unseen = np.flatnonzero(train.popularity == 0)
-        plan = Plan(
-            name=settings.name,
-            epochs=settings.epochs,
-            learning_rate=settings.learning_rate,
-            optimizer=settings.optimizer,
-            patience=settings.patience,
-            belongs_to=identity(settings.settings(), run.seed, train),
-        )
-        self.best_epoch = train_network(network, plan, run, generator, lambda: self._taken_from(network, unseen))
-        self._taken_from(network, unseen)
+        self.best_epoch = learn(network, settings, train, run, generator, lambda: self._taken_from(network, unseen))
 
     def scores(self, users: UserBatch) -> FloatArray:
         """Scores of all items, (len(users), n_items)."""
