@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,8 +17,8 @@ from prefect.cache_policies import NO_CACHE
 from recsys.champion.sides import side_of
 from recsys.comparison.backtest import Course, PeriodValues, course, policy_steps
 from recsys.comparison.backtest_result import Backtest, Period
+from recsys.comparison.result import copy_into
 from recsys.data.dataset import Dataset
-from recsys.errors import not_written
 from recsys.experiment.cells import job_of
 from recsys.experiment.fit import lists_of_stored
 from recsys.experiment.keys import aged_key
@@ -138,7 +137,7 @@ def publish_backtest(result: Backtest, out: Path | None, recorder: Recorder, run
         (folder / "backtest.csv").write_text(result.to_csv(), encoding="utf-8")
         (folder / "backtest.html").write_text(backtest_page(result), encoding="utf-8")
         recorder.tracker.log_files(run_id, folder)
-        _deliver(folder, place)
+        copy_into(sorted(folder.iterdir()), place)
     recorder.tracker.log_steps(run_id, _metrics(result))
     recorder.tracker.tag(run_id, {"advice": "\n".join(advice(each, result) for each in ranked(result))})
     return Backtested(place, run_id, result)
@@ -188,15 +187,3 @@ def _metrics(result: Backtest) -> Iterator[tuple[int, dict[str, float]]]:
 def known(values: Mapping[str, float]) -> dict[str, float]:
     """Those that are numbers."""
     return {name: value for name, value in values.items() if math.isfinite(value)}
-
-
-def _deliver(folder: Path, out: Path) -> None:
-    """Copy the files, each in one step. Raises as `recsys.comparison.result.deliver` does."""
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        for source in sorted(folder.iterdir()):
-            temporary = out / f".{source.name}.part"
-            shutil.copyfile(source, temporary)
-            temporary.replace(out / source.name)
-    except OSError as error:
-        raise not_written(error, out) or error from error

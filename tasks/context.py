@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import heapq
 import itertools
 import math
 import threading
@@ -98,13 +97,12 @@ class Places:
         """One of them; work: seconds it is expected to be busy."""
         with self._changed:
             mine = (-work, next(self._numbers))
-            heapq.heappush(self._waiting, mine)
+            self._waiting.append(mine)
             try:
-                self._changed.wait_for(lambda: self._free > 0 and self._waiting[0] == mine)
+                self._changed.wait_for(lambda: self._free > 0 and min(self._waiting) == mine)
                 self._free -= 1
             finally:  # whoever is stopped while waiting keeps no place from the others
                 self._waiting.remove(mine)
-                heapq.heapify(self._waiting)
                 self._changed.notify_all()
         try:
             yield

@@ -6,7 +6,7 @@ import json
 import math
 import os
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -69,13 +69,18 @@ def read_leaderboard(path: Path) -> pd.DataFrame:
 
 
 def deliver(refs: Sequence[Ref], out: Path, files: Sequence[str] = FILES) -> None:
-    """Copy stored files of these names to the folder `out`, each in one step.
+    """Copy stored files of these names to the folder `out`, as `copy_into` does."""
+    copy_into([path for ref in refs for path in ref.folder.iterdir() if path.name in files], out)
+
+
+def copy_into(sources: Iterable[Path], out: Path) -> None:
+    """Copy files to the folder `out`, each in one step.
 
     Raises RunError where the disk is full, InputError where the folder may not be written.
     """
     try:
         out.mkdir(parents=True, exist_ok=True)
-        for source in [path for ref in refs for path in ref.folder.iterdir() if path.name in files]:
+        for source in sources:
             temporary = out / f".{source.name}.part"
             shutil.copyfile(source, temporary)
             temporary.replace(out / source.name)
