@@ -72,3 +72,29 @@ def _width(row):
     """Columns that the cells of a row of a table fill."""
     spans = (re.search(r'colspan="(\d+)"', cell) for cell in re.findall(r"<t[dh]\b[^>]*>", row))
     return sum(int(span[1]) if span else 1 for span in spans)
+
+
+def sideways(page):
+    """How many pixels a page in a browser scrolls sideways once all of it is open."""
+    page.evaluate("document.querySelectorAll('details').forEach(each => each.open = true)")
+    return page.evaluate("document.documentElement.scrollWidth") - page.viewport_size["width"]
+
+
+def misplaced(page):
+    """Parts of the figures of a page in a browser that stick out, and texts that lie on one another."""
+    return page.evaluate(
+        """() => [...document.querySelectorAll(".picture svg")].flatMap(svg => {
+            const edge = svg.getBoundingClientRect();
+            const outside = [...svg.querySelectorAll("text, path, rect, line, circle")].filter(part => {
+                const box = part.getBoundingClientRect();
+                return box.left < edge.left - 2 || box.right > edge.right + 2 || box.bottom > edge.bottom + 2
+                    || box.top < edge.top - 2;
+            });
+            const texts = [...svg.querySelectorAll("text")];
+            const boxes = texts.map(text => [text.textContent, text.getBoundingClientRect()]);
+            const over = boxes.flatMap(([one, a], i) => boxes.slice(i + 1).filter(([other, b]) =>
+                Math.min(a.right, b.right) - Math.max(a.left, b.left) > 1
+                && Math.min(a.bottom, b.bottom) - Math.max(a.top, b.top) > 3).map(([other]) => `${one} / ${other}`));
+            return [...outside.map(part => part.textContent || part.outerHTML), ...over];
+        })"""
+    )

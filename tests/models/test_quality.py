@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import time
-from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import pytest
-from worlds import entities
+from worlds import ml_100k
 
-from recsys.data.dataset import Dataset
 from recsys.data.interactions import training_view
 from recsys.models.registry import model_class
 from recsys.retrieval.lists import recommend
@@ -47,22 +43,7 @@ FLOORS = {
 
 @pytest.fixture(scope="module")
 def data():
-    path = Path(os.environ["RECSYS_DATA_DIR"]) / "ml-100k" / "u.data"
-    rows = pd.read_csv(path, sep="\t", header=None, names=["user", "item", "value", "timestamp"])
-    rows = rows.iloc[np.random.default_rng(42).permutation(100_000)]
-    user, item = (np.unique(rows[name], return_inverse=True)[1].astype(np.int32) for name in ("user", "item"))
-    return Dataset(
-        user=user,
-        item=item,
-        value=rows["value"].to_numpy(np.float32),
-        timestamp=rows["timestamp"].to_numpy(np.int64) * 10**6,
-        part=None,
-        users=entities(943),
-        items=entities(1682),
-        sessions=None,
-        clock="time",
-        account={},
-    )
+    return ml_100k(np.random.default_rng(42).permutation(100_000))
 
 
 def view(data, *parts):

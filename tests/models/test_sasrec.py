@@ -1,19 +1,15 @@
 from __future__ import annotations
 
 import math
-import os
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import pytest
 import torch
 from behaviour import RecommenderBehaviour
 from pydantic import ValidationError
-from worlds import checkerboard, entities, fitted, interactions, of_histories, with_strangers
+from worlds import checkerboard, fitted, interactions, ml_100k, of_histories, with_strangers
 
-from recsys.data.dataset import Dataset
 from recsys.data.interactions import training_view
 from recsys.models.networks.sasrec import hidden_states, positive_weight, windows
 from recsys.models.registry import model_class
@@ -183,21 +179,7 @@ class TestNextItem:
     @staticmethod
     def values(**settings):
         """NDCG@10 on the test rows, by model; settings: for each model, what differs from its defaults."""
-        path = Path(os.environ["RECSYS_DATA_DIR"]) / "ml-100k" / "u.data"
-        rows = pd.read_csv(path, sep="\t", header=None, names=["user", "item", "value", "timestamp"])
-        user, item = (np.unique(rows[name], return_inverse=True)[1].astype(np.int32) for name in ("user", "item"))
-        data = Dataset(
-            user=user,
-            item=item,
-            value=rows["value"].to_numpy(np.float32),
-            timestamp=rows["timestamp"].to_numpy(np.int64) * 10**6,
-            part=None,
-            users=entities(943),
-            items=entities(1682),
-            sessions=None,
-            clock="time",
-            account={},
-        )
+        data = ml_100k()
         fold = next(iter(leave_one_out_split(data, LeaveOneOutSplit(kind="leave-one-out", validation=0.0))))
         train = training_view(data, fold.train, None, None)
         check = validation_of(data, train, fold.test, None, "ndcg@10", False)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from functools import cache
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from recsys.data.dataset import Entities
+from recsys.data.dataset import Dataset, Entities
 from recsys.data.interactions import Interactions
 from recsys.training.run import FitRun
 from recsys.training.validation import RankingValidation
@@ -20,6 +22,25 @@ LIKED, DISLIKED = 5.0, 1.0
 def entities(n, start=10):
     """Entities with ids that are not their positions."""
     return Entities(np.arange(n, dtype=np.int64) * 3 + start, pd.DataFrame(index=range(n)), {})
+
+
+def ml_100k(order=slice(None)):
+    """MovieLens-100K, of the folder that the tests of real data name; order: of its rows."""
+    path = Path(os.environ["RECSYS_DATA_DIR"]) / "ml-100k" / "u.data"
+    rows = pd.read_csv(path, sep="\t", header=None, names=["user", "item", "value", "timestamp"]).iloc[order]
+    user, item = (np.unique(rows[name], return_inverse=True)[1].astype(np.int32) for name in ("user", "item"))
+    return Dataset(
+        user=user,
+        item=item,
+        value=rows["value"].to_numpy(np.float32),
+        timestamp=rows["timestamp"].to_numpy(np.int64) * 10**6,
+        part=None,
+        users=entities(943),
+        items=entities(1682),
+        sessions=None,
+        clock="time",
+        account={},
+    )
 
 
 def told(items):

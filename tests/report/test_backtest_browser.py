@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from made.backtests import fading, grown, lasting, made
+from made.pages import misplaced, sideways
 
 from recsys.report.backtest import backtest_page
 
@@ -28,30 +29,13 @@ def visit(shown):
 @pytest.mark.parametrize("width", [320, 1280])
 def test_nothing_scrolls_sideways(visit, name, width):
     page = visit(name, viewport={"width": width, "height": 800})
-    page.evaluate("document.querySelectorAll('details').forEach(each => each.open = true)")
-    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    assert sideways(page) <= 0
 
 
 @pytest.mark.parametrize("name", PAGES)
 def test_text_of_figures_stays_inside_and_apart(visit, name):
     page = visit(name, viewport={"width": 1280, "height": 800})
-    wrong = page.evaluate(
-        """() => [...document.querySelectorAll("figure svg")].flatMap(svg => {
-            const edge = svg.getBoundingClientRect();
-            const outside = [...svg.querySelectorAll("text, path, line, circle")].filter(part => {
-                const box = part.getBoundingClientRect();
-                return box.left < edge.left - 2 || box.right > edge.right + 2 || box.bottom > edge.bottom + 2
-                    || box.top < edge.top - 2;
-            });
-            const texts = [...svg.querySelectorAll("text")];
-            const boxes = texts.map(text => [text.textContent, text.getBoundingClientRect()]);
-            const over = boxes.flatMap(([one, a], i) => boxes.slice(i + 1).filter(([other, b]) =>
-                Math.min(a.right, b.right) - Math.max(a.left, b.left) > 1
-                && Math.min(a.bottom, b.bottom) - Math.max(a.top, b.top) > 3).map(([other]) => `${one} / ${other}`));
-            return [...outside.map(part => part.textContent || part.outerHTML), ...over];
-        })"""
-    )
-    assert wrong == []
+    assert misplaced(page) == []
 
 
 def test_dark_and_light(visit):
