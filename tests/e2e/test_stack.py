@@ -20,6 +20,7 @@ from faults.harness import PATIENCE, RECSYS, ROOT, Command, Workplace, ask, envi
 
 pytestmark = pytest.mark.stack
 
+FINAL = ("COMPLETED", "FAILED", "CRASHED", "CANCELLED")
 SMALL = ["data.users=200", "data.items=100", "data.interactions=5000", "evaluation={k: [5, 10]}"]
 
 
@@ -51,6 +52,22 @@ class Up:
     def begin(self, overrides: list[str]) -> str:
         """A new flow run of compare/demo; its id."""
         return self.ask(f"{self.demo}/create_flow_run", {"parameters": {"overrides": overrides}})["id"]
+
+    def state(self, flow_run: str) -> str:
+        """The type of the state that a flow run is in."""
+        return str(self.ask(f"flow_runs/{flow_run}")["state_type"])
+
+    def complete(self, flow_run: str) -> None:
+        """Wait until it is completed; fails the test, with its states and log, where it does not come to that."""
+        try:
+            self.command.wait_for(lambda: self.state(flow_run) in FINAL, "end of the flow run")
+            assert self.state(flow_run) == "COMPLETED"
+        except AssertionError as error:
+            states = [each["name"] for each in self.ask(f"flow_run_states/?flow_run_id={flow_run}")]
+            of_run = {"logs": {"flow_run_id": {"any_": [flow_run]}}, "sort": "TIMESTAMP_ASC"}
+            said = [line["message"] for line in self.ask("logs/filter", of_run)]
+            limits = self.ask("v2/concurrency_limits/filter", {})
+            raise AssertionError(f"{error}\nstates: {states}\nlog: {said}\nlimits: {limits}") from error
 
     def begin_and_hold(self, overrides: list[str]) -> str:
         """The same, with a model that does not end, once that is being fitted."""
@@ -132,7 +149,7 @@ def test_the_worker_goes_on_where_a_killed_direct_run_was(up: Up) -> None:
 
     up.go_on.touch()
     flow_run = up.begin(overrides)
-    up.command.wait_for(lambda: up.ask(f"flow_runs/{flow_run}")["state_name"] == "Completed", "its end")
+    up.complete(flow_run)
     tasks = up.ask("task_runs/filter", {"flow_runs": {"id": {"any_": [flow_run]}}, "limit": 100})
     states = {task["name"]: task["state_name"] for task in tasks}
     assert states["fit ease seed 42"] == "Cached"

@@ -34,6 +34,7 @@ class TestNeuralCf(RecommenderBehaviour):
         model = NeuralCf(settings)
         model.popularity = train.popularity.astype(np.float32)
         model._taken_from(network, np.zeros(0, dtype=np.int64))
+        model.fold_map = np.zeros((9, 8), dtype=np.float32)
         found = model.scores(train.batch(np.array([7])))[0]
         parts = {name: part.detach().numpy() for name, part in network.named_parameters()}
         expected = np.zeros(train.n_items)
