@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from recsys.errors import InputError
+from recsys.retrieval import ann
 from recsys.retrieval.ann import ABOUT, Allowed, Shape, VectorIndex
 
 N, SIZE = 3_000, 16
@@ -116,6 +117,28 @@ def test_calibration_takes_the_least_effort_that_reaches_the_target(world):
     assert quality.recall >= 0.9
     assert index.measure(world[2], 10, effort=quality.effort // 2).recall < 0.9
     assert (index.effort, index.quality) == (quality.effort, (quality,))
+
+
+def test_vectors_of_very_different_lengths(world, monkeypatch):
+    """The longest are in every list: the head holds them, where it knows how long queries are and is large enough."""
+    lengths = np.exp(3 * np.random.default_rng(4).standard_normal(N)).astype(np.float32)
+    vectors, nothing = world[0] * lengths[:, None], np.zeros(N, np.float32)
+    index = VectorIndex.build(vectors, nothing, shape=Shape(head=8, length=4.0))
+    before = index.measure(world[2], 50).recall
+    monkeypatch.setattr(ann, "TRIED", ((0, 32), (700, 32)))
+    quality = index.calibrate(world[2], 50)
+    assert quality.recall >= 0.99 > before
+    assert (len(index.head), index.shape.head) == (700, 700)
+    by_bias_alone = VectorIndex.build(vectors, nothing, shape=Shape(head=700, length=0.0))
+    assert by_bias_alone.measure(world[2], 50, effort=32).recall < 0.99
+
+
+def test_calibration_keeps_the_best_where_none_reaches_the_target(world, monkeypatch):
+    index = VectorIndex.build(*world[:2], shape=Shape(head=0, links=8, breadth=20))
+    monkeypatch.setattr(ann, "TRIED", ((0, 10), (0, 40), (2_000, 1024)))
+    quality = index.calibrate(world[2], 10, target=1.1)
+    assert (index.effort, len(index.head)) == (40, 0)
+    assert quality == index.quality[0]
 
 
 def test_one_thread_builds_the_same_graph_every_time(world, tmp_path):
