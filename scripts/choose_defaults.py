@@ -143,7 +143,8 @@ TRIALS: dict[str, tuple[tuple[str, ...], list[dict[str, Any]]]] = {
         + grid(embedding_size=[32, 128])
         + grid(user_id=[True])
         + grid(optimizer=["adam"], learning_rate=[0.005, 0.01])
-        + grid(loss=["bce"], negatives=[4, 10, 30]),
+        + grid(loss=["bce"], negatives=[4, 10, 30])
+        + grid(loss=["bce"], sampling=["popularity", "in-batch", "hard"]),
     ),
     "lightfm-warp": (
         ("ml-100k", "ml-latest-small", "amazon", "steam"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -46,18 +46,23 @@ def titles(entities: Entities) -> np.ndarray:
     return np.where(title.isna(), ids, title.astype(object))
 
 
-def one_hot(entities: Entities, buckets: int = BUCKETS, normalize: bool = False) -> tuple[sparse.csr_array, list[str]]:
+def one_hot(
+    entities: Entities, buckets: int = BUCKETS, normalize: bool = False, known: Sequence[str] = ()
+) -> tuple[sparse.csr_array, list[str]]:
     """Features as ones: (n, n_features) float32, and the name of each feature, such as 'genres=Drama'.
 
     A category or label is a feature of its own; a number falls into one of `buckets` quantiles; text is left out; a
-    missing value has no feature. normalize: rows that have features sum to 1.
+    missing value has no feature. normalize: rows that have features sum to 1. known: names that an earlier call gave:
+    they come first, here or not, and numbers fall into their buckets.
+
+    Raises InputError where a column of numbers is known by words.
     """
     blocks: list[sparse.csr_array] = []
     names: list[str] = []
     for column, kind in entities.kinds.items():
         values = entities.features[column]
         if kind == "number":
-            rows, codes, levels = _quantiles(values, buckets)
+            rows, codes, levels = _known_quantiles(values, column, known) or _quantiles(values, buckets)
         elif kind == "category":
             rows, codes, levels = _levels(values.dropna())
         elif kind == "labels":
@@ -70,8 +75,13 @@ def one_hot(entities: Entities, buckets: int = BUCKETS, normalize: bool = False)
         blocks.append(block)
         names += [f"{column}={level}" for level in levels]
     if not blocks:
-        return sparse.csr_array((len(entities), 0), dtype=np.float32), []
+        return sparse.csr_array((len(entities), len(known)), dtype=np.float32), list(known)
     matrix = sparse.csr_array(sparse.hstack(blocks, format="csr"), dtype=np.float32)
+    if known:
+        names, found = list(dict.fromkeys([*known, *names])), names
+        place = pd.Index(names).get_indexer(pd.Index(found))
+        shape = (len(entities), len(names))
+        matrix = sparse.csr_array((matrix.data, place[matrix.indices], matrix.indptr), shape=shape)
     if normalize:
         matrix.data /= np.repeat(np.diff(matrix.indptr), np.diff(matrix.indptr))
     return matrix, names
@@ -141,6 +151,23 @@ def _exploded(text: pd.Series) -> pd.Series:
 def _levels(values: pd.Series) -> tuple[np.ndarray, np.ndarray, list[str]]:
     codes, levels = pd.factorize(values, sort=True)
     return values.index.to_numpy(), codes, list(levels)
+
+
+def _known_quantiles(
+    values: pd.Series, column: str, known: Sequence[str]
+) -> tuple[np.ndarray, np.ndarray, list[str]] | None:
+    """As `_quantiles`, in the buckets that these names tell, each up to where the next begins; None without any."""
+    levels = [name.removeprefix(f"{column}=") for name in known if name.startswith(f"{column}=")]
+    if not levels:
+        return None
+    try:
+        lows = np.array([float(level.partition(" to ")[0]) for level in levels])
+    except ValueError as error:
+        message = f"column '{column}' holds numbers, and held other things when the model was fitted ({error})"
+        raise InputError("features", message, "fit the model anew, or name another column") from error
+    present = values.dropna()
+    codes = np.searchsorted(lows, present.to_numpy(dtype=np.float64), side="right") - 1
+    return present.index.to_numpy(), codes.clip(0), levels
 
 
 def _quantiles(values: pd.Series, buckets: int) -> tuple[np.ndarray, np.ndarray, list[str]]:

@@ -11,24 +11,26 @@ from scipy import sparse
 from recsys.config import FloatArray, IntArray
 from recsys.data.dataset import in_time
 from recsys.data.interactions import Interactions, UserBatch
-from recsys.models.base import MATRIX_BYTES, ModelConfig, Needs, Recommender
+from recsys.models.base import MATRIX_BYTES, Needs
 from recsys.models.explanation import Explanation
+from recsys.models.recency import TimedConfig, TimedRecommender
 from recsys.models.space import Between, OneOf
 from recsys.training.run import FitRun
 
 
-class CoVisitation(Recommender):
+class CoVisitation(TimedRecommender):
     """An item's score is the number of sessions that it shares with an item of the history of which it is a neighbour.
 
     Sessions are those of the data, else each user's history. An item counts once a session; each item's neighbours are
     the `neighbors` it shares most sessions with, the one seen first among equals. Davidson et al., "The YouTube Video
     Recommendation System", RecSys 2010, section 2.3, without its normalisation. `last`: how many of the newest items
     of the history count; null: all. `fill` puts the other items behind the neighbours, by popularity; without it a
-    list ends with the neighbours, and popularity serves those alone who have seen all of theirs.
+    list ends with the neighbours, and popularity serves those alone who have seen all of theirs. Sessions count in full
+    however old they are, and so do the `last` items.
     A new user is served by the history alone, exactly; a user without one gets popularity.
     """
 
-    class Config(ModelConfig):
+    class Config(TimedConfig):
         name: Literal["co-visitation"] = "co-visitation"
         neighbors: Annotated[PositiveInt, Between(5, 1000, log=True)] = 50
         last: Annotated[PositiveInt | None, OneOf(1, 3, 10, 30, None)] = None
@@ -69,12 +71,14 @@ class CoVisitation(Recommender):
 
     def scores(self, users: UserBatch) -> FloatArray:
         """Scores of all items, (len(users), n_items); -inf for what is not listed without `fill`."""
-        scores = (self._newest(users) @ self.shared).toarray()
+        scores = self.lifted((self._newest(users) @ self.shared).toarray())
         rest = scores <= 0
         if self.config.fill:
-            # Below the least of the counts, which is 1.
-            behind = self.popularity / (2 * max(self.popularity.max(), 1))
-            scores[rest] = np.broadcast_to(behind, scores.shape)[rest]
+            # Below the least of the counts, which is 1 where time plays no part.
+            behind = np.broadcast_to(self.popularity / (2 * max(self.popularity.max(), 1)), scores.shape)
+            if self.timed:
+                behind = behind * np.where(rest, 1, scores).min(axis=1, keepdims=True)
+            scores[rest] = behind[rest]
             return self.fall_back(scores, users)
         seen = users.seen
         left = ~rest
@@ -86,13 +90,13 @@ class CoVisitation(Recommender):
     def explain(self, users: UserBatch, items: IntArray) -> Explanation:
         """How many sessions each item of the history shares with these; nothing speaks for one that fills a list."""
         newest = self._newest(users)[[0]]
-        parts = self.shared[newest.indices][:, items].toarray().T
+        parts = self.lifted(self.shared[newest.indices][:, items].toarray(), items).T
         return Explanation(newest.indices, parts * newest.data, additive=True)
 
     def _newest(self, users: UserBatch) -> sparse.csr_array:
         """Ones at the newest `last` items of each history, or its weights where all of it counts, (n, n_items)."""
         if self.config.last is None:
-            return users.history
+            return self.history(users)
         indptr, items = positives_in_time(users.source)
         stop = indptr[users.rows + 1]
         length = np.minimum(stop - indptr[users.rows], self.config.last)

@@ -12,15 +12,16 @@ from scipy import sparse
 from recsys.config import FloatArray, IntArray
 from recsys.data.interactions import Interactions, UserBatch
 from recsys.errors import RunError
-from recsys.models.base import MATRIX_BYTES, ModelConfig, Needs, Recommender
+from recsys.models.base import MATRIX_BYTES, Needs
 from recsys.models.explanation import Explanation
+from recsys.models.recency import TimedConfig, TimedRecommender
 from recsys.models.space import Between
 from recsys.training.run import FitRun
 
 BLOCK = 1024
 
 
-class Ease(Recommender):
+class Ease(TimedRecommender):
     """Embarrassingly shallow autoencoder.
 
     Steck, "Embarrassingly Shallow Autoencoders for Sparse Data", WWW 2019, eq. 8.
@@ -29,7 +30,7 @@ class Ease(Recommender):
     exactly; a user without one gets popularity.
     """
 
-    class Config(ModelConfig):
+    class Config(TimedConfig):
         name: Literal["ease"] = "ease"
         regularization: Annotated[PositiveFloat, Between(10.0, 10_000.0, log=True)] = 500.0
 
@@ -77,12 +78,12 @@ class Ease(Recommender):
 
     def scores(self, users: UserBatch) -> FloatArray:
         """Scores of all items, (len(users), n_items)."""
-        return self.fall_back(self._predicted(users.history), users)
+        return self.fall_back(self.lifted(self._predicted(self.history(users))), users)
 
     def explain(self, users: UserBatch, items: IntArray) -> Explanation:
         """What each item of the history adds to the score: its weight."""
-        history = users.history[[0]]
-        parts = self._predicted(one_by_one(history))[:, items].T
+        history = self.history(users)[[0]]
+        parts = self.lifted(self._predicted(one_by_one(history))[:, items], items).T
         return Explanation(history.indices, parts, additive=True)
 
     def _predicted(self, history: sparse.csr_array) -> FloatArray:

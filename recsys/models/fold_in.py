@@ -23,10 +23,21 @@ def profiles(history: sparse.csr_array, item_vectors: FloatArray) -> FloatArray:
 
 def ridge_map(inputs: FloatArray, outputs: FloatArray) -> FloatArray:
     """The linear map from inputs (n, p) to outputs (n, q) by ridge regression, (p, q) float32."""
+    return ridge_solution(moments(inputs, outputs))
+
+
+def moments(inputs: FloatArray, outputs: FloatArray) -> FloatArray:
+    """What `ridge_solution` reads of inputs (n, p) and outputs (n, q): (p, p + q); that of more rows is the sum."""
     exact = inputs.astype(np.float64)
-    gram = exact.T @ exact
+    return np.column_stack([exact.T @ exact, exact.T @ outputs])
+
+
+def ridge_solution(moments: FloatArray) -> FloatArray:
+    """The linear map of `ridge_map`, (p, q) float32."""
+    gram, products = np.hsplit(moments, [len(moments)])
+    gram = gram.copy()
     gram[np.diag_indices_from(gram)] += RIDGE * np.trace(gram) / len(gram) + 1e-12
-    return np.linalg.solve(gram, exact.T @ outputs).astype(np.float32)
+    return np.linalg.solve(gram, products).astype(np.float32)
 
 
 def fold_in(vectors: FloatArray, users: UserBatch, item_vectors: FloatArray, fold_map: FloatArray) -> FloatArray:

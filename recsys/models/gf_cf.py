@@ -11,16 +11,17 @@ from scipy import sparse
 
 from recsys.config import FloatArray, IntArray
 from recsys.data.interactions import Interactions, UserBatch
-from recsys.models.base import MATRIX_BYTES, ModelConfig, Needs, Recommender
+from recsys.models.base import MATRIX_BYTES, Needs
 from recsys.models.ease import one_by_one
 from recsys.models.explanation import Explanation
 from recsys.models.neighbors import CELLS, TINY, scaled
 from recsys.models.pure_svd import right_vectors, svd_memory, svd_seconds
+from recsys.models.recency import TimedConfig, TimedRecommender
 from recsys.models.space import Between
 from recsys.training.run import FitRun
 
 
-class GfCf(Recommender):
+class GfCf(TimedRecommender):
     """r (NᵀN + alpha · D^-½ V Vᵀ D^½): one step over the graph, and what is smooth on it.
 
     N is the matrix of positives divided by the roots of users' and items' sums, D the items' sums, V the strongest
@@ -29,7 +30,7 @@ class GfCf(Recommender):
     A new user is served by the history alone, exactly; a user without one gets popularity.
     """
 
-    class Config(ModelConfig):
+    class Config(TimedConfig):
         name: Literal["gf-cf"] = "gf-cf"
         embedding_size: Annotated[PositiveInt, Between(8, 512, log=True)] = 64
         alpha: Annotated[NonNegativeFloat, Between(0.01, 10.0, log=True)] = 0.3
@@ -66,20 +67,21 @@ class GfCf(Recommender):
 
     def scores(self, users: UserBatch) -> FloatArray:
         """Scores of all items, (len(users), n_items), a block of users at a time."""
-        scores = self._smooth(users.history) @ (self.vectors * self.root[:, None]).T
+        history = self.history(users)
+        scores = self._smooth(history) @ (self.vectors * self.root[:, None]).T
         size = max(1, CELLS // max(self.normalized.shape))
         for start in range(0, len(users), size):
             rows = slice(start, start + size)
-            scores[rows] += (users.history[rows] @ self._by_item).toarray() @ self.normalized
-        return self.fall_back(scores, users)
+            scores[rows] += (history[rows] @ self._by_item).toarray() @ self.normalized
+        return self.fall_back(self.lifted(scores), users)
 
     def explain(self, users: UserBatch, items: IntArray) -> Explanation:
         """What each item of the history adds to the score."""
-        history = users.history[[0]]
+        history = self.history(users)[[0]]
         each = one_by_one(history)
         step = (each @ self._by_item) @ self.normalized[:, items]
         smooth = self._smooth(each) @ (self.vectors[items] * self.root[items, None]).T
-        return Explanation(history.indices, (step.toarray() + smooth).T, additive=True)
+        return Explanation(history.indices, self.lifted(step.toarray() + smooth, items).T, additive=True)
 
     def _smooth(self, history: sparse.csr_array) -> FloatArray:
         """alpha · r D^-½ V, (n, embedding_size)."""

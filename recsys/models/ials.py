@@ -12,8 +12,9 @@ from scipy import sparse
 from recsys.config import FloatArray, IntArray
 from recsys.data.interactions import Interactions, UserBatch
 from recsys.errors import RunError
-from recsys.models.base import MATRIX_BYTES, ModelConfig, Needs
+from recsys.models.base import MATRIX_BYTES, Needs
 from recsys.models.explanation import Explanation
+from recsys.models.recency import TimedConfig, TimedRecommender
 from recsys.models.space import Between
 from recsys.models.vectors import VectorRecommender
 from recsys.training.run import FitRun, Progress
@@ -24,7 +25,7 @@ CELLS = 500_000
 START = 0.1
 
 
-class IAls(VectorRecommender):
+class IAls(TimedRecommender, VectorRecommender):
     """Factors that put positives at 1 and, with the small weight `alpha`, all pairs at 0.
 
         sum over positives c (w·h - 1)² + alpha · sum over all pairs (w·h)²
@@ -37,7 +38,7 @@ class IAls(VectorRecommender):
     known and a new user with the same history get the same list; one without a history gets popularity.
     """
 
-    class Config(ModelConfig):
+    class Config(TimedConfig):
         name: Literal["ials"] = "ials"
         embedding_size: Annotated[PositiveInt, Between(16, 256, log=True)] = 64
         epochs: Annotated[PositiveInt, Between(5, 30)] = 10
@@ -49,7 +50,8 @@ class IAls(VectorRecommender):
     state = ("item_vectors", "item_biases", "spectrum")
     stochastic = True
     spectrum: FloatArray
-    """(embedding_size,) float32: the diagonal of item_vectors.T @ item_vectors, which has nothing beside it."""
+    """(embedding_size,) float32: the diagonal of the Gram matrix of the item vectors without `lift`, which has nothing
+    beside it."""
 
     def memory(self, n_users: int, n_items: int, n_interactions: int) -> int:
         """Vectors and their turned copies, the matrix and its transpose, a block of gathered vectors."""
@@ -73,18 +75,19 @@ class IAls(VectorRecommender):
             users = self._solved(train.matrix, *turned(vectors))
             vectors = self._solved(by_item, *turned(users))
             run.tell(Progress(epoch, settings.epochs))
-        self.item_vectors, self.spectrum = turned(vectors)
+        vectors, self.spectrum = turned(vectors)
+        self.item_vectors = self.lifted(vectors.T).T
         self.item_biases = np.zeros(train.n_items, dtype=np.float32)
         self.put_last(np.flatnonzero(train.popularity == 0))
 
     def user_vectors(self, users: UserBatch) -> FloatArray:
         """The solution for each history, (len(users), embedding_size)."""
-        return self._solved(users.history, self.item_vectors, self.spectrum)
+        return self._solved(self.history(users), self.own_vectors, self.spectrum)
 
     def explain(self, users: UserBatch, items: IntArray) -> Explanation:
         """What each item of the history adds to the score: Hu et al., section 5."""
-        history = users.history[[0]]
-        taken = self.item_vectors[history.indices]
+        history = self.history(users)[[0]]
+        taken = self.own_vectors[history.indices]
         system = (taken.T * history.data) @ taken + np.diag(self._diagonals(history, self.spectrum)[0])
         parts = self.item_vectors[items] @ np.linalg.solve(system, taken.T * history.data)
         return Explanation(history.indices, parts, additive=True)

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 import numpy as np
-from pydantic import NonNegativeFloat, PositiveInt
+from pydantic import NonNegativeFloat, PositiveInt, model_validator
 from scipy import sparse
 
-from recsys.config import FloatArray, IntArray
+from recsys.config import FloatArray, IntArray, wrong
 from recsys.data.interactions import Interactions, UserBatch
 from recsys.models import rating_neighbors
-from recsys.models.base import MATRIX_BYTES, ModelConfig, Needs, Recommender
+from recsys.models.base import MATRIX_BYTES, ModelConfig, Needs
 from recsys.models.explanation import Explanation
 from recsys.models.neighbors import CELLS, TINY, lengths, scaled, strongest
 from recsys.models.rating_neighbors import as_written, co_rated_cosine, largest_first, nearest_means, row_means
+from recsys.models.recency import TimedConfig, TimedRecommender
 from recsys.models.space import Between, OneOf
 from recsys.training.run import FitRun
 
@@ -22,7 +23,7 @@ from recsys.training.run import FitRun
 BM25_K1, BM25_B = 1.2, 0.75
 
 
-class ItemKnn(Recommender):
+class ItemKnn(TimedRecommender):
     """A candidate's score is the sum of its similarities to the items in the history that are among its neighbours.
 
     Similarity of two items is that of their users: the cosine, the cosine with users who take much counted less
@@ -35,13 +36,20 @@ class ItemKnn(Recommender):
     A new user is served by the history alone, exactly; a user without one gets popularity.
     """
 
-    class Config(ModelConfig):
+    class Config(TimedConfig):
         name: Literal["item-knn"] = "item-knn"
         similarity: Annotated[Literal["cosine", "tfidf", "bm25", "co-rated"], OneOf("cosine", "tfidf", "bm25")] = (
             "tfidf"
         )
         neighbors: Annotated[PositiveInt, Between(5, 1000, log=True)] = 200
         shrinkage: Annotated[NonNegativeFloat, Between(0.1, 1000.0, log=True)] = 10.0
+
+        @model_validator(mode="after")
+        def _values_know_no_time(self) -> Self:
+            if self.similarity == "co-rated" and (self.half_life_days is not None or self.recency):
+                place = "recency" if self.half_life_days is None else "half_life_days"
+                raise wrong("co-rated predicts values, and time plays no part in them", "choose another one", place)
+            return self
 
     needs = Needs(history=True)
     state = ("similarity",)
@@ -96,14 +104,14 @@ class ItemKnn(Recommender):
         """Scores of all items, (len(users), n_items)."""
         if self.needs.values:
             return self.fall_back(self._expected(as_written(users.values)), users)
-        return self.fall_back((users.history @ self.similarity).toarray(), users)
+        return self.fall_back(self.lifted((self.history(users) @ self.similarity).toarray()), users)
 
     def explain(self, users: UserBatch, items: IntArray) -> Explanation:
         """What each item of the history adds to the score: its similarity."""
         if self.needs.values:
             return self._expected_parts(as_written(users.values[[0]]), items)
-        history = users.history[[0]]
-        parts = self.similarity[history.indices][:, items].toarray().T
+        history = self.history(users)[[0]]
+        parts = self.lifted(self.similarity[history.indices][:, items].toarray(), items).T
         return Explanation(history.indices, parts * history.data, additive=True)
 
     def _compare_values(self, by_item: sparse.csr_array) -> None:

@@ -98,6 +98,7 @@ class NeuralCf(Recommender):
         shape = shape_of(Shape, settings)
         network = NeuralCfNetwork(train.matrix, shape, generator)
         unseen = np.flatnonzero(train.popularity == 0)
+        self.fold_map = np.zeros((0, 0), dtype=np.float32)  # validation asks about training users alone
         self.best_epoch = learn(network, settings, train, run, generator, lambda: self._taken_from(network, unseen))
         self.fold_map = ridge_map(profiles(train.matrix, self.item_vectors), self.user_vectors)
 

@@ -10,8 +10,9 @@ from scipy import sparse
 
 from recsys.config import FloatArray, IntArray
 from recsys.data.interactions import Interactions, UserBatch
-from recsys.models.base import MATRIX_BYTES, ModelConfig, Needs
+from recsys.models.base import MATRIX_BYTES, Needs
 from recsys.models.explanation import Explanation
+from recsys.models.recency import TimedConfig, TimedRecommender
 from recsys.models.space import Between
 from recsys.models.vectors import VectorRecommender
 from recsys.training.run import FitRun
@@ -20,14 +21,14 @@ from recsys.training.run import FitRun
 LEAST = 1e-5
 
 
-class PureSvd(VectorRecommender):
+class PureSvd(TimedRecommender, VectorRecommender):
     """The history projected on the strongest right singular vectors of the matrix of positives: r V Vᵀ.
 
     Cremonesi, Koren and Turrin, "Performance of Recommender Algorithms on Top-N Recommendation Tasks", RecSys 2010.
     A new user is served by the history alone, exactly; a user without one gets popularity.
     """
 
-    class Config(ModelConfig):
+    class Config(TimedConfig):
         name: Literal["pure-svd"] = "pure-svd"
         embedding_size: Annotated[PositiveInt, Between(4, 256, log=True)] = 16
 
@@ -51,18 +52,18 @@ class PureSvd(VectorRecommender):
 
     def fit(self, train: Interactions, run: FitRun) -> None:
         """Decompose the matrix."""
-        self.item_vectors = right_vectors(train.matrix, self.config.embedding_size)
+        self.item_vectors = self.lifted(right_vectors(train.matrix, self.config.embedding_size).T).T
         self.item_biases = np.zeros(train.n_items, dtype=np.float32)
         self.put_last(np.flatnonzero(train.popularity == 0))
 
     def user_vectors(self, users: UserBatch) -> FloatArray:
         """The sum of the vectors in each history, (len(users), embedding_size)."""
-        return users.history @ self.item_vectors
+        return self.history(users) @ self.own_vectors
 
     def explain(self, users: UserBatch, items: IntArray) -> Explanation:
         """What each item of the history adds to the score: the product of its vector and the candidate's."""
-        history = users.history[[0]]
-        parts = self.item_vectors[items] @ self.item_vectors[history.indices].T
+        history = self.history(users)[[0]]
+        parts = self.item_vectors[items] @ self.own_vectors[history.indices].T
         return Explanation(history.indices, parts * history.data, additive=True)
 
 

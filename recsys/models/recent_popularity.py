@@ -10,10 +10,9 @@ from pydantic import Field, PositiveFloat
 from recsys.config import FloatArray
 from recsys.data.interactions import Interactions, UserBatch
 from recsys.models.base import ModelConfig, Needs, Recommender, spread
+from recsys.models.recency import half_lives, recent_counts
 from recsys.models.space import Between
 from recsys.training.run import FitRun
-
-MICROSECONDS_A_DAY = 86_400_000_000
 
 
 class RecentPopularity(Recommender):
@@ -35,25 +34,9 @@ class RecentPopularity(Recommender):
 
     def fit(self, train: Interactions, run: FitRun) -> None:
         """Count positives by age."""
-        weight = np.exp2(-self._half_lives(train))
-        kept = train.positive
-        self.recent = np.bincount(train.item[kept], weights=weight[kept], minlength=train.n_items).astype(np.float32)
+        ages = half_lives(train, self.config.half_life_days, self.config.half_life_share)
+        self.recent = recent_counts(train, ages).astype(np.float32)
 
     def scores(self, users: UserBatch) -> FloatArray:
         """The same decayed counts for every user, (len(users), n_items)."""
         return spread(self.recent, len(users))
-
-    def _half_lives(self, train: Interactions) -> FloatArray:
-        """Age of each row in half-lives, (n,)."""
-        n = len(train)
-        if train.timestamp is None:
-            return (np.arange(n)[::-1] / n) / self.config.half_life_share
-        if train.clock == "time":
-            age = (train.timestamp.max() - train.timestamp) / MICROSECONDS_A_DAY
-            return age / self.config.half_life_days
-        order = np.lexsort((train.timestamp, train.user))
-        counts = np.bincount(train.user, minlength=train.n_users)
-        ends = np.cumsum(counts)
-        later = np.empty(n)
-        later[order] = np.repeat(ends, counts) - np.arange(n) - 1
-        return later / counts[train.user] / self.config.half_life_share

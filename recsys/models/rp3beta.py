@@ -10,14 +10,15 @@ from scipy import sparse
 
 from recsys.config import FloatArray, IntArray
 from recsys.data.interactions import Interactions, UserBatch
-from recsys.models.base import MATRIX_BYTES, ModelConfig, Needs, Recommender
+from recsys.models.base import MATRIX_BYTES, Needs
 from recsys.models.explanation import Explanation
 from recsys.models.neighbors import CELLS, TINY, scaled, strongest
+from recsys.models.recency import TimedConfig, TimedRecommender
 from recsys.models.space import Between
 from recsys.training.run import FitRun
 
 
-class Rp3Beta(Recommender):
+class Rp3Beta(TimedRecommender):
     """Walks from the user to an item of the history, to a user who has it, to an item of that user.
 
     The chance of each step counts to the power `alpha`, and where a walk ends is divided by the popularity of that item
@@ -26,7 +27,7 @@ class Rp3Beta(Recommender):
     A new user is served by the history alone, exactly; a user without one gets popularity.
     """
 
-    class Config(ModelConfig):
+    class Config(TimedConfig):
         name: Literal["rp3beta"] = "rp3beta"
         neighbors: Annotated[PositiveInt, Between(5, 1000, log=True)] = 200
         alpha: Annotated[PositiveFloat, Between(0.2, 2.0)] = 0.6
@@ -69,12 +70,12 @@ class Rp3Beta(Recommender):
 
     def scores(self, users: UserBatch) -> FloatArray:
         """Scores of all items, (len(users), n_items)."""
-        return self.fall_back((users.history @ self.walks).toarray(), users)
+        return self.fall_back(self.lifted((self.history(users) @ self.walks).toarray()), users)
 
     def explain(self, users: UserBatch, items: IntArray) -> Explanation:
         """What each item of the history adds to the score: the walks from it."""
-        history = users.history[[0]]
-        parts = self.walks[history.indices][:, items].toarray().T
+        history = self.history(users)[[0]]
+        parts = self.lifted(self.walks[history.indices][:, items].toarray(), items).T
         return Explanation(history.indices, parts * history.data, additive=True)
 
     def _steps(self, matrix: sparse.csr_array) -> sparse.csr_array:

@@ -10,10 +10,11 @@ from scipy import sparse
 
 from recsys.config import FloatArray, IntArray
 from recsys.data.interactions import Interactions, UserBatch
-from recsys.models.base import MATRIX_BYTES, ModelConfig, Needs, Recommender
+from recsys.models.base import MATRIX_BYTES, Needs
 from recsys.models.ease import BLOCK as GRAM_BLOCK
 from recsys.models.ease import dense_gram
 from recsys.models.explanation import Explanation
+from recsys.models.recency import TimedConfig, TimedRecommender
 from recsys.models.space import Between
 from recsys.training.run import FitRun, Progress
 
@@ -23,7 +24,7 @@ COLUMNS, ROWS = 256, 64
 TOLERANCE, SWEEPS = 1e-3, 100
 
 
-class Slim(Recommender):
+class Slim(TimedRecommender):
     """Each item's column is an elastic net of all other items' columns with weights of at least 0.
 
         ½ |x_j - X w|² + ½ regularization |w|² + sparsity |w|₁,  w >= 0,  w_j = 0
@@ -33,7 +34,7 @@ class Slim(Recommender):
     A new user is served by the history alone, exactly; a user without one gets popularity.
     """
 
-    class Config(ModelConfig):
+    class Config(TimedConfig):
         name: Literal["slim"] = "slim"
         regularization: Annotated[PositiveFloat, Between(1.0, 2000.0, log=True)] = 100.0
         sparsity: Annotated[NonNegativeFloat, Between(0.1, 50.0, log=True)] = 1.0
@@ -69,12 +70,12 @@ class Slim(Recommender):
 
     def scores(self, users: UserBatch) -> FloatArray:
         """Scores of all items, (len(users), n_items)."""
-        return self.fall_back((users.history @ self.weights).toarray(), users)
+        return self.fall_back(self.lifted((self.history(users) @ self.weights).toarray()), users)
 
     def explain(self, users: UserBatch, items: IntArray) -> Explanation:
         """What each item of the history adds to the score: its weight."""
-        history = users.history[[0]]
-        parts = self.weights[history.indices][:, items].toarray().T
+        history = self.history(users)[[0]]
+        parts = self.lifted(self.weights[history.indices][:, items].toarray(), items).T
         return Explanation(history.indices, parts * history.data, additive=True)
 
 

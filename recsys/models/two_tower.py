@@ -11,8 +11,11 @@ from scipy import sparse
 from recsys.config import FloatArray, wrong
 from recsys.data.dataset import Entities
 from recsys.data.interactions import Interactions, UserBatch
-from recsys.models.base import MATRIX_BYTES, ModelConfig, Needs
+from recsys.errors import InputError
+from recsys.models.base import MATRIX_BYTES, Needs
+from recsys.models.described import features_of
 from recsys.models.learning import learn, shape_of
+from recsys.models.recency import TimedConfig, TimedRecommender
 from recsys.models.space import Between, OneOf
 from recsys.models.vectors import VectorRecommender, unit
 from recsys.training.run import FitRun
@@ -21,21 +24,24 @@ if TYPE_CHECKING:
     from recsys.models.networks.two_tower import TwoTowerNetwork
 
 
-class TwoTower(VectorRecommender):
+class TwoTower(TimedRecommender, VectorRecommender):
     """A tower that pools the history into a user vector, a tower that gives each item one; the score is their product.
 
     Covington et al., "Deep Neural Networks for YouTube Recommendations", RecSys 2016 (the pooled history); Yi et al.,
     "Sampling-Bias-Corrected Neural Modeling for Large Corpus Item Recommendations", RecSys 2019 (the loss).
     `loss`: softmax over the items of the batch, corrected for how often each is there, or bce with `negatives` items a
-    positive, drawn uniformly. `held_out` is the share of a history that an epoch predicts from the rest. With
-    `normalize` vectors have length 1: the score is their cosine over `temperature`. `batch_size` counts users.
-    `history: false` leaves the pooled history out: a user is the id, the features, or both, an epoch predicts every
-    positive, and a user outside training gets popularity.
+    positive. `sampling` says how these are drawn: uniform; popularity, in proportion to how many have them; in-batch,
+    from what the users of the batch have; hard, those that score highest of four times as many uniform ones.
+    `held_out` is the share of a history that an epoch predicts from the rest. With `normalize` vectors have length 1:
+    the score is their cosine over `temperature`. `batch_size` counts users. `history: false` leaves the pooled history
+    out: a user is the id, the features, or both, an epoch predicts every positive, and a user outside training gets
+    popularity. Features of either side are all that `features_of` reads: categories, labels, numbers, words of texts.
+    Without `item_id` an item is its features alone, one unseen in training as well as any other.
     A new user is served by the history alone, exactly, unless `user_id` or `user_features` add to it what only training
     users have; a user without a history gets popularity. Without `item_features` an item unseen in training comes last.
     """
 
-    class Config(ModelConfig):
+    class Config(TimedConfig):
         name: Literal["two-tower"] = "two-tower"
         embedding_size: Annotated[PositiveInt, Between(16, 256, log=True)] = 64
         epochs: PositiveInt = 50
@@ -45,18 +51,24 @@ class TwoTower(VectorRecommender):
         patience: PositiveInt = 20
         loss: Literal["softmax", "bce"] = "softmax"
         negatives: PositiveInt = 10
+        sampling: Literal["uniform", "popularity", "in-batch", "hard"] = "uniform"
         held_out: Annotated[float, Field(gt=0, lt=1), Between(0.2, 0.8)] = 0.5
         normalize: bool = True
         temperature: Annotated[PositiveFloat, Between(0.05, 0.5, log=True)] = 0.2
         history: bool = True
         user_id: bool = False
         user_features: bool = False
+        item_id: bool = True
         item_features: bool = False
 
         @model_validator(mode="after")
-        def _users_are_something(self) -> Self:
+        def _something_is_left(self) -> Self:
             if not (self.history or self.user_id or self.user_features):
                 raise wrong("nothing is left that tells users apart", "turn on user_id or user_features", "history")
+            if not (self.item_id or self.item_features):
+                raise wrong("nothing is left that tells items apart", "turn on item_features", "item_id")
+            if self.loss == "softmax" and self.sampling != "uniform":
+                raise wrong("softmax draws no negatives: it takes the items of the batch", "set loss: bce", "sampling")
             return self
 
     needs = Needs(history=True)
@@ -74,8 +86,10 @@ class TwoTower(VectorRecommender):
         rows = 2 * n_items + (n_users if self.config.user_id else 0)
         sums = 2 if self.config.optimizer == "adam" else 1
         held = min(n_interactions, batch * max(1, n_interactions // max(n_users, 1)) * 2)
-        candidates = min(n_items, held)
-        return 4 * rows * size * (4 + sums) + 24 * batch * candidates + 8 * held * size + MATRIX_BYTES * n_interactions
+        drawn = held * self.config.negatives * (4 if self.config.sampling == "hard" else 1)
+        drawn = drawn if self.config.loss == "bce" else 0
+        tables = 4 * rows * size * (4 + sums) + 8 * held * size
+        return tables + 24 * batch * min(n_items, held + drawn) + 40 * drawn + MATRIX_BYTES * n_interactions
 
     def seconds(self, n_users: int, n_items: int, n_interactions: int) -> float:
         """In every epoch: every row, every logit, and the tables once a batch."""
@@ -93,8 +107,8 @@ class TwoTower(VectorRecommender):
 
         settings, generator = self.config, generator_of(run)
         features = [
-            features_of(train.users, settings.user_features),
-            features_of(train.items, settings.item_features),
+            self._features(train.users, "user", alone=not (settings.history or settings.user_id)),
+            self._features(train.items, "item", alone=not settings.item_id),
         ]
         towers = shape_of(Towers, settings)
         network = TwoTowerNetwork(Inputs(train.matrix, *features), towers, generator)
@@ -105,8 +119,9 @@ class TwoTower(VectorRecommender):
         """(len(users), embedding_size), of length 1 with `normalize`."""
         vectors = np.zeros((len(users), self.item_vectors.shape[1]), dtype=np.float32)
         if self.config.history:
-            total = users.history.sum(axis=1)
-            vectors = (users.history @ self.history_vectors) / np.sqrt(np.maximum(total, 1e-12))[:, None]
+            history = self.history(users)
+            total = history.sum(axis=1)
+            vectors = (history @ self.history_vectors) / np.sqrt(np.maximum(total, 1e-12))[:, None]
         if len(self.vectors):
             known = users.index >= 0
             vectors[known] += self.vectors[users.index[known]]
@@ -118,31 +133,46 @@ class TwoTower(VectorRecommender):
             scores[users.index < 0] = self.popularity
         return super().fall_back(scores, users)
 
+    def _features(self, entities: Entities, side: Literal["user", "item"], alone: bool) -> sparse.csr_array | None:
+        """What is known of all users or items, or None where it is not wanted or nothing is known.
+
+        Raises InputError where nothing is known and their tower stands on it alone.
+        """
+        found = features_of(entities) if getattr(self.config, f"{side}_features") else None
+        if found is not None and found.nnz:
+            return found
+        if alone:
+            place = f"model '{self.config.row}'"
+            message = f"has a tower of {side} features alone, and these data have none"
+            raise InputError(place, message, f"turn on {side}_id, or name a file with features in data.{side}s")
+        return None
+
     def _taken_from(self, network: TwoTowerNetwork, unseen: np.ndarray) -> TwoTower:
         """This model with the parameters that the network has now. unseen: items without a positive."""
-        tables = {name: table.detach().cpu().numpy() for name, table in network.named_parameters()}
+        tables = {name: table.detach().cpu().numpy().copy() for name, table in network.named_parameters()}
         inputs, settings = network.inputs, self.config
-        self.vectors, items = tables["users"].copy(), tables["items"].copy()
-        items[unseen] = 0
+        n_items = inputs.history.shape[1]
+        items = np.zeros((n_items, settings.embedding_size), dtype=np.float32)
+        self.item_biases = np.zeros(n_items, dtype=np.float32)
+        if settings.item_id:
+            items, self.item_biases = tables["items"], tables["item_biases"]
+            items[unseen] = 0
+            self.item_biases[unseen] = np.delete(self.item_biases, unseen).mean()
         if inputs.item_features is not None:
+            # What only unseen items have has learned nothing.
+            seen = np.delete(np.arange(n_items), unseen)
+            having = np.bincount(inputs.item_features[seen].indices, minlength=len(tables["item_features"]))
+            tables["item_features"][having == 0] = 0
             items += inputs.item_features @ tables["item_features"]
+        self.vectors, self.history_vectors = tables["users"], tables["history"]
         if inputs.user_features is not None:
             of_features = inputs.user_features @ tables["user_features"]
             self.vectors = self.vectors + of_features if len(self.vectors) else of_features
-        self.history_vectors = tables["history"].copy()
         if settings.history:
             self.history_vectors[unseen] = 0
         self.item_vectors = (unit(items) if settings.normalize else items) / np.float32(settings.temperature)
-        self.item_biases = tables["item_biases"].copy()
+        if settings.recency:
+            # Scores are logarithms of chances: what multiplies a chance is added to them.
+            self.item_biases += np.log(self.lift)
         self.put_last(unseen)
         return self
-
-
-def features_of(entities: Entities, wanted: bool) -> sparse.csr_array | None:
-    """The features of all entities, rows that sum to 1, or None where they are not wanted or there are none."""
-    if not wanted:
-        return None
-    from recsys.data.features import one_hot
-
-    features, names = one_hot(entities, normalize=True)
-    return features if names else None

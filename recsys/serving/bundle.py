@@ -21,9 +21,10 @@ from recsys.data.features import TITLE
 from recsys.data.interactions import Interactions, history_view
 from recsys.errors import ExpectedError, InputError
 from recsys.models.base import ITEMS, USERS, Recommender
+from recsys.models.recency import TimedRecommender
 from recsys.models.registry import open_model
 from recsys.models.vectors import LAST, VectorRecommender
-from recsys.retrieval.ann import VectorIndex
+from recsys.retrieval.ann import Shape, VectorIndex
 from recsys.retrieval.lists import recommend
 from recsys.serving.about import ABOUT, FALLBACK, FORMAT, HISTORIES, INDEX, MODEL, About, Facts, File
 from recsys.serving.histories import Histories
@@ -136,7 +137,8 @@ def write_bundle(
     if not (np.array_equal(model.users.ids, train.users.ids) and np.array_equal(model.items.ids, train.items.ids)):
         raise InputError(str(model_folder), "was not fitted on this training part", "give the one it was fitted on")
     shutil.copytree(model_folder, folder / MODEL, symlinks=True)
-    histories = Histories.of(train)
+    reads_times = isinstance(model, TimedRecommender) and model.config.half_life_days is not None
+    histories = Histories.of(train, times=reads_times)
     for name in (HISTORIES, FALLBACK):
         (folder / name).mkdir()
     histories.save(folder / HISTORIES)
@@ -169,8 +171,6 @@ def _write_index(folder: Path, model: Recommender, histories: Histories, wanted:
         return False
     if wanted is None and len(model.items) < INDEX_FROM:
         return False
-    reachable = model.item_biases > LAST / 2
-    index = VectorIndex.build(model.item_vectors, model.item_biases, reachable=reachable, threads=threads)
     asking = np.flatnonzero(np.diff(histories.indptr))
     chosen = np.random.default_rng(0).choice(asking, min(MEASURED_ON, len(asking)), replace=False)
     if not len(chosen):
@@ -178,6 +178,9 @@ def _write_index(folder: Path, model: Recommender, histories: Histories, wanted:
     batches = [histories.batch(model.users, model.items, user, user + 1) for user in chosen]
     vectors = np.concatenate([model.user_vectors(batch) for batch in batches])
     seen = [histories.seen(user) for user in chosen]
+    shape = Shape(length=float(np.linalg.norm(vectors, axis=1).mean()))
+    reachable = model.item_biases > LAST / 2
+    index = VectorIndex.build(model.item_vectors, model.item_biases, reachable=reachable, shape=shape, threads=threads)
     quality = index.calibrate(vectors, min(MEASURED_AT, len(model.items)), seen=seen)
     if quality.recall < LEAST_RECALL:
         log.warning("the index finds only %.3f of the exact lists and is left out", quality.recall)

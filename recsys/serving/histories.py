@@ -17,8 +17,8 @@ from recsys.data.dataset import Entities
 from recsys.data.interactions import Interactions, UserBatch
 from recsys.errors import InputError
 
-TYPES = {"indptr": "<i8", "items": "<i4", "positive": "|b1", "weight": "<f4", "value": "<f4"}
-OPTIONAL = ("positive", "weight", "value")
+TYPES = {"indptr": "<i8", "items": "<i4", "positive": "|b1", "weight": "<f4", "value": "<f4", "timestamp": "<i8"}
+OPTIONAL = ("positive", "weight", "value", "timestamp")
 NO_FEATURES = pd.DataFrame()
 
 
@@ -56,7 +56,8 @@ class Histories:
 
     indptr: (n_users + 1,) int64. items: (n,) int32 positions. positive, weight, value: (n,), or None where all are
     positive, all weigh 1, or the data have no values. binary: every positive weighs 1. top: the largest value, what a
-    new user's items are taken to be worth.
+    new user's items are taken to be worth. timestamp: (n,) int64, of a model that reads times and users who share a
+    clock.
     """
 
     indptr: IntArray
@@ -66,13 +67,14 @@ class Histories:
     value: FloatArray | None = None
     binary: bool = True
     top: float | None = None
+    timestamp: IntArray | None = None
 
     def __len__(self) -> int:
         return len(self.indptr) - 1
 
     @classmethod
-    def of(cls, train: Interactions) -> Histories:
-        """The histories of a training part."""
+    def of(cls, train: Interactions, times: bool = False) -> Histories:
+        """The histories of a training part. times: whether the model reads them."""
         counts = np.bincount(train.user, minlength=train.n_users)
         indptr = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
         by_time = np.arange(len(train)) if train.timestamp is None else np.argsort(train.timestamp, kind="stable")
@@ -85,6 +87,7 @@ class Histories:
             None if train.value is None else np.asarray(train.value[order], dtype=np.float32),
             bool(train.binary),
             None if train.value is None or not len(train) else float(train.value.max()),
+            train.timestamp[order] if times and train.timestamp is not None and train.clock == "time" else None,
         )
 
     def save(self, folder: Path) -> None:
@@ -140,7 +143,7 @@ class Histories:
             user=np.repeat(np.arange(n, dtype=np.int32), np.diff(self.indptr[start : stop + 1])),
             item=np.asarray(self.items[rows]),
             value=part(self.value),
-            timestamp=None,
+            timestamp=part(self.timestamp),
             positive=np.ones(last - first, dtype=bool) if positive is None else positive,
             weight=np.ones(last - first, dtype=np.float32) if weight is None else weight,
             users=Entities(users.ids[start:stop], NO_FEATURES, {}),

@@ -42,6 +42,16 @@ def binary_cross_entropy(positive: Tensor, negative: Tensor, counted: Tensor, we
     return weight * functional.softplus(-positive) + (functional.softplus(negative) * counted).sum(dim=1)
 
 
+def hardest(negative: Tensor, counted: Tensor, n: int) -> tuple[Tensor, Tensor]:
+    """The n drawn items of each positive that score highest, and which of them count, (n_positives, n) each.
+
+    negative, counted: (n_positives, drawn) as in `binary_cross_entropy`; those that do not count are taken last.
+    Rendle and Freudenthaler, "Improving Pairwise Learning for Item Recommendation from Implicit Feedback", WSDM 2014.
+    """
+    places = negative.detach().masked_fill(~counted, -torch.inf).topk(min(n, negative.shape[1]), dim=1).indices
+    return negative.gather(1, places), counted.gather(1, places)
+
+
 def uniform_softmax(positive: Tensor, negative: Tensor, counted: Tensor, n_items: int) -> Tensor:
     """Negative log-probability of each positive where a sample stands for all other items, (n,).
 

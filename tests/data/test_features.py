@@ -108,3 +108,21 @@ class TestOneHot:
     def test_no_features(self) -> None:
         matrix, names = one_hot(Entities(np.arange(3), pd.DataFrame(index=range(3)), {}))
         assert (matrix.shape, names) == ((3, 0), [])
+
+    def test_known_features_come_first_and_keep_their_buckets(self) -> None:
+        _, known = one_hot(entities(x=np.arange(1000.0) ** 2, colour=["red", "blue"] * 500), buckets=4)
+        later = entities(x=[-5.0, 62000.0, 62500.0, 1e9, NAN], colour=["green", "red", "green", "green", "red"])
+        matrix, names = one_hot(later, buckets=2, known=known)
+        assert names == [*known, "colour=green"]
+        assert matrix.toarray().tolist() == [
+            [1, 0, 0, 0, 0, 0, 1],
+            [1, 0, 0, 0, 0, 1, 0],
+            [0, 1, 0, 0, 0, 0, 1],
+            [0, 0, 0, 1, 0, 0, 1],
+            [0, 0, 0, 0, 0, 1, 0],
+        ]
+        assert one_hot(Entities(np.arange(2), pd.DataFrame(index=range(2)), {}), known=known)[0].shape == (2, 6)
+
+    def test_numbers_known_by_words_are_refused(self) -> None:
+        with pytest.raises(InputError, match="column 'x' holds numbers, and held other things when the model was"):
+            one_hot(entities(x=[1, 2]), known=["x=red"])

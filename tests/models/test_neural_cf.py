@@ -11,12 +11,19 @@ from recsys.models.networks.neural_cf import NeuralCfNetwork, Positives, Shape
 from recsys.models.neural_cf import NeuralCf
 from recsys.models.pairs import layers_of, n_parameters
 from recsys.retrieval.lists import recommend
+from recsys.training.run import FitRun
 
 
 class TestNeuralCf(RecommenderBehaviour):
     model = NeuralCf.Config()
     fold_in_overlap = 0.7
     big = (1_000, 1_500, 50_000)
+
+    def test_it_learns_beside_a_validation_part(self, world):
+        _, train, validation = world
+        model = NeuralCf(NeuralCf.Config(epochs=2))
+        model.learn(train, FitRun(validation=validation))
+        assert model.best_epoch in (1, 2)
 
     @pytest.mark.parametrize("settings", [{"kind": "gmf"}, {"kind": "mlp"}, {"loss": "bce"}, {"layers": 1}], ids=str)
     def test_checkerboard_another_way(self, settings):

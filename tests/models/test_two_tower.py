@@ -9,10 +9,12 @@ import torch
 from behaviour import RecommenderBehaviour
 from pydantic import ValidationError
 from scipy.stats import hypergeom
-from worlds import checkerboard, fitted, interactions, taste_world, with_strangers
+from worlds import checkerboard, finds_the_same, fitted, interactions, of_histories, taste_world, with_strangers
 
 from recsys.data.dataset import Entities
-from recsys.models.networks.two_tower import log_inclusion
+from recsys.errors import InputError
+from recsys.models.learning import shape_of
+from recsys.models.networks.two_tower import POOL, Inputs, Towers, TwoTowerNetwork, log_inclusion
 from recsys.models.two_tower import TwoTower
 from recsys.retrieval.lists import recommend
 
@@ -25,6 +27,9 @@ class TestTwoTower(RecommenderBehaviour):
         "settings",
         [
             {"loss": "bce"},
+            {"loss": "bce", "sampling": "popularity"},
+            {"loss": "bce", "sampling": "in-batch"},
+            {"loss": "bce", "sampling": "hard"},
             {"normalize": False, "temperature": 1.0, "learning_rate": 0.05},
             {"optimizer": "adam", "learning_rate": 0.01},
             {"user_id": True},
@@ -73,9 +78,72 @@ class TestTwoTower(RecommenderBehaviour):
         strangers = model.scores(train.batch(np.array([3, 8]), known=False))
         assert np.array_equal(strangers, np.tile(train.popularity, (2, 1)))
 
-    def test_something_has_to_tell_users_apart(self):
-        with pytest.raises(ValidationError, match="nothing is left that tells users apart; turn on user_id"):
-            TwoTower.Config(history=False)
+    @pytest.mark.parametrize(
+        ("settings", "message"),
+        [
+            ({"history": False}, "nothing is left that tells users apart; turn on user_id"),
+            ({"item_id": False}, "nothing is left that tells items apart; turn on item_features"),
+            ({"sampling": "hard"}, "softmax draws no negatives: .*; set loss: bce"),
+        ],
+    )
+    def test_settings_that_leave_nothing(self, settings, message):
+        with pytest.raises(ValidationError, match=message):
+            TwoTower.Config(**settings)
+
+    @pytest.mark.parametrize(
+        ("side", "settings"),
+        [("user", {"history": False, "user_features": True}), ("item", {"item_id": False, "item_features": True})],
+    )
+    def test_features_alone_have_to_be_there(self, world, side, settings):
+        with pytest.raises(InputError, match=f"a tower of {side} features alone, and these data have none; turn on"):
+            fitted(TwoTower.Config(**settings), world[1])
+
+    @pytest.mark.parametrize("kind", ["number", "text", "category"])
+    @pytest.mark.parametrize("settings", [{}, {"item_id": False}, {"loss": "bce"}], ids=str)
+    def test_cold_items_are_told_by_one_feature(self, kind, settings):
+        """Items 40 to 59 have no rows: what is known of their colour is the one column."""
+        train, _ = checkerboard()
+        kept = train.positive
+        whole = interactions(train.user[kept], train.item[kept], n_users=40, n_items=60)
+        whole = replace(whole, items=coloured(whole.items, kind))
+        model = fitted(TwoTower.Config(item_features=True, epochs=20, **settings), whole)
+        items, _ = recommend(model, whole, np.arange(40), 10, candidates=whole.popularity == 0)
+        assert np.all(items >= 40)
+        assert np.mean(items % 2 == np.arange(40)[:, None] % 2) > 0.95
+
+    @pytest.mark.parametrize("kind", ["number", "text", "category"])
+    @pytest.mark.parametrize("normalize", [True, False])
+    def test_users_who_are_one_feature(self, kind, normalize):
+        train, held_out = checkerboard()
+        train = replace(train, users=coloured(train.users, kind), items=coloured(train.items, kind))
+        model = fitted(
+            TwoTower.Config(history=False, user_features=True, item_features=True, normalize=normalize), train
+        )
+        items, _ = recommend(model, train, np.arange(40), 2)
+        assert np.array_equal(np.sort(items, axis=1), held_out)
+
+    def test_features_on_both_sides_and_nothing_else(self):
+        train, held_out = checkerboard()
+        train = replace(train, users=coloured(train.users, "text"), items=coloured(train.items, "text"))
+        settings = {"history": False, "user_features": True, "item_id": False, "item_features": True}
+        model = fitted(TwoTower.Config(**settings), train)
+        assert model.history_vectors.shape == (0, 64)
+        assert np.all(model.item_biases == 0)
+        items, _ = recommend(model, train, np.arange(40), 2)
+        assert np.all(items % 2 == held_out % 2)
+
+    def test_a_feature_that_only_cold_items_have_says_nothing(self):
+        train, _ = taste_world()
+        whole = interactions(train.user, train.item, n_users=train.n_users, n_items=121)
+        table = pd.DataFrame({"group": [*np.array(list("abcdef"))[np.arange(120) % 6], "new"]})
+        whole = replace(whole, items=Entities(whole.items.ids, table, {"group": "category"}))
+        for item_id in (True, False):
+            model = fitted(TwoTower.Config(item_features=True, item_id=item_id, epochs=2), whole)
+            assert not model.item_vectors[120].any()
+            assert model.scores(whole.batch(np.arange(5))).argmin(axis=1).tolist() == [120] * 5
+
+    def test_an_index_finds_the_same_lists(self, world):
+        finds_the_same(*world[:2])
 
     def test_an_item_nobody_has_is_placed_by_its_features(self):
         model, train, group = self.with_catalogue(item_features=True)
@@ -129,3 +197,51 @@ class TestTwoTower(RecommenderBehaviour):
         whole = interactions(user[kept], whole.item[kept], n_users=len(several), n_items=122)
         whole = replace(whole, items=Entities(whole.items.ids, table, {"group": "category"}))
         return fitted(TwoTower.Config(item_features=item_features), whole), whole, group
+
+
+class TestNegatives:
+    """What a positive is set against."""
+
+    histories = ([0, 1, 2], [0, 1], [0], [0, 4])  # nobody has item 3
+
+    def drawn(self, item, **settings):
+        train = of_histories(self.histories, n_items=5)
+        towers = shape_of(Towers, TwoTower.Config(loss="bce", **settings))
+        generator = torch.Generator().manual_seed(0)
+        network = TwoTowerNetwork(Inputs(train.matrix, None, None), towers, generator)
+        return network._negatives(torch.tensor(item), 2000, generator)
+
+    @pytest.mark.parametrize(
+        ("sampling", "shares"),
+        [
+            ("uniform", [1 / 4, 1 / 4, 1 / 4, 0, 1 / 4]),
+            ("popularity", [4 / 8, 2 / 8, 1 / 8, 0, 1 / 8]),
+            ("in-batch", [1 / 3, 0, 0, 0, 2 / 3]),
+            ("hard", [1 / 4, 1 / 4, 1 / 4, 0, 1 / 4]),
+        ],
+    )
+    def test_shares(self, sampling, shares):
+        found = self.drawn([0, 4, 4], sampling=sampling, negatives=5)
+        assert found.shape == (2000, 5 * (POOL if sampling == "hard" else 1))
+        np.testing.assert_allclose(np.bincount(found.flatten(), minlength=5) / found.numel(), shares, atol=0.02)
+
+    def test_hard_ones_score_higher(self):
+        """The same steps but for the drawing: what is set against the positives ends lower where it is what is hard."""
+        train, validation = taste_world()
+        settings = {"loss": "bce", "negatives": 3, "epochs": 20}
+        models = [fitted(TwoTower.Config(sampling=how, **settings), train) for how in ("uniform", "hard")]
+        best = [np.sort(model.scores(train.batch(np.arange(200))), axis=1)[:, -40:].mean() for model in models]
+        assert best[1] < best[0]
+        assert all(validation(model) > 0.25 for model in models)
+
+
+def coloured(entities, kind):
+    """The same with the colour of the checkerboard as their one feature; numbers are all different."""
+    odd = np.arange(len(entities)) % 2
+    noise = np.random.default_rng(0).normal(0, 0.1, len(entities))
+    values = {
+        "number": odd + noise,
+        "category": np.array(["black", "white"])[odd],
+        "text": [f"the {('black', 'white')[one]} one, number {place}" for place, one in enumerate(odd)],
+    }
+    return Entities(entities.ids, pd.DataFrame({"colour": values[kind]}), {"colour": kind})

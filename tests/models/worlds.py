@@ -12,6 +12,8 @@ import pandas as pd
 
 from recsys.data.dataset import Dataset, Entities
 from recsys.data.interactions import Interactions
+from recsys.retrieval.ann import Shape, VectorIndex
+from recsys.retrieval.lists import recommend
 from recsys.training.run import FitRun
 from recsys.training.validation import RankingValidation
 
@@ -130,3 +132,14 @@ def with_strangers(train, histories, values=None):
     """Users outside training with these histories, as `serving_view` gives them."""
     source = of_histories(histories, n_items=train.n_items, value=values)
     return replace(source, items=train.items)
+
+
+def finds_the_same(model, train):
+    """Assert that an index of the model's item vectors and biases finds the lists of all users, with their scores."""
+    users = np.arange(train.n_users)
+    expected = recommend(model, train, users, 10, exclude_seen=False)
+    index = VectorIndex.build(model.item_vectors, model.item_biases, shape=Shape(head=16))
+    vectors = model.user_vectors(train.batch(users))
+    found = [index.search(vector, 10) for vector in vectors]
+    np.testing.assert_allclose([scores for _, scores in found], expected[1], rtol=1e-4, atol=1e-5)
+    assert np.mean([items for items, _ in found] == expected[0]) > 0.99

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from recsys.training import losses
-from recsys.training.losses import binary_cross_entropy, full_softmax, sampled_softmax, uniform_softmax
+from recsys.training.losses import binary_cross_entropy, full_softmax, hardest, sampled_softmax, uniform_softmax
 
 LOGITS = torch.tensor([[2.0, 1.0, 0.0, -1.0], [0.5, 0.5, 0.5, 0.5]])
 ROW, COLUMN = torch.tensor([0, 0, 1]), torch.tensor([0, 1, 3])
@@ -52,6 +52,16 @@ def test_weight_of_the_positive():
     whole = binary_cross_entropy(positive, negative, counted)
     half = binary_cross_entropy(positive, negative, counted, 0.5)
     assert float(whole - half) == pytest.approx(0.5 * np.log1p(np.exp(-0.3)))
+
+
+def test_the_hardest_are_the_highest_that_count():
+    logits = torch.tensor([[0.0, 3.0, 1.0, 2.0], [5.0, 4.0, 3.0, 2.0]])
+    counted = torch.tensor([[True, False, True, True], [False, False, False, True]])
+    found, left = hardest(logits, counted, 2)
+    assert found[0].tolist() == [2, 1]
+    assert left[0].all()
+    assert (found[1, 0].item(), left[1].tolist()) == (2, [True, False])
+    assert hardest(logits, counted, 9)[0].shape == (2, 4)
 
 
 def test_uniform_softmax_by_hand():

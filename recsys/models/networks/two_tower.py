@@ -13,12 +13,17 @@ from torch import Tensor
 from torch.nn import Parameter, functional
 
 from recsys.training.loop import Network, shuffled
-from recsys.training.losses import binary_cross_entropy, sampled_softmax
+from recsys.training.losses import binary_cross_entropy, hardest, sampled_softmax
 
 # Share of the users whose id is left out in a batch, so that the rest of the tower stands by itself.
 ID_DROPOUT = 0.5
-# Of vectors without a history: so short that the first steps turn them.
+# Of vectors beside or without a history: so short that the first steps turn them, and not zero, which has no direction:
+# the gradient of its normalised vector has no bound.
 SPREAD = 0.02
+# Items drawn for each hard negative.
+POOL = 4
+
+Sampling = Literal["uniform", "popularity", "in-batch", "hard"]
 
 
 @dataclass(frozen=True)
@@ -32,8 +37,10 @@ class Towers:
     normalize: bool
     history: bool
     user_id: bool
+    item_id: bool
     loss: Literal["softmax", "bce"]
     negatives: int
+    sampling: Sampling
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,20 +66,23 @@ class TwoTowerNetwork(Network):
         n_users, n_items = inputs.history.shape
         size = settings.embedding_size
         spread = size**-0.5 if settings.history else SPREAD
-        self.items = Parameter(torch.empty(n_items, size).normal_(0, spread, generator=generator))
-        of_history = torch.empty(n_items if settings.history else 0, size)
-        self.history = Parameter(of_history.normal_(0, spread, generator=generator))
-        self.item_biases = Parameter(torch.zeros(n_items))
-        # Ids and features start at nothing, so that the history speaks first, where there is one.
-        self.users = Parameter(torch.zeros(n_users if settings.user_id else 0, size))
-        if not settings.history:
-            torch.nn.init.normal_(self.users, 0, spread, generator=generator)
+
+        def drawn(rows: int, spread: float) -> Parameter:
+            return Parameter(torch.empty(rows, size).normal_(0, spread, generator=generator))
+
+        self.items = drawn(n_items if settings.item_id else 0, spread)
+        self.history = drawn(n_items if settings.history else 0, spread)
+        self.item_biases = Parameter(torch.zeros(n_items if settings.item_id else 0))
+        self.users = drawn(n_users if settings.user_id else 0, SPREAD)
         self.user_features, self.item_features = (
-            Parameter(torch.zeros(0 if features is None else features.shape[1], size))
+            drawn(0 if features is None else features.shape[1], SPREAD)
             for features in (inputs.user_features, inputs.item_features)
         )
-        users = torch.from_numpy(np.bincount(inputs.history.indices, minlength=n_items))
-        self.log_q = log_inclusion(users, n_users, min(settings.batch_size, n_users))
+        having = torch.from_numpy(np.bincount(inputs.history.indices, minlength=n_items))
+        self.log_q = log_inclusion(having, n_users, min(settings.batch_size, n_users))
+        self.taken_so_far = having.cumsum(0)
+        # What nobody has is no negative either: it is to be placed by what is learned of others.
+        self.taken = having.nonzero()[:, 0]
 
     def batches(self, generator: torch.Generator) -> Iterator[Tensor]:
         """All users once, in a random order."""
@@ -86,28 +96,41 @@ class TwoTowerNetwork(Network):
         share = self.settings.held_out if self.settings.history else 1.0
         held_out = torch.rand(len(row), generator=generator) < share
         target = held_out.nonzero().squeeze(1)
-        drawn = self._negatives(len(target), generator)
-        candidates, place = torch.unique(torch.cat([item, drawn.flatten()]), return_inverse=True)
-        users = self._user_tower(rows, weight * ~held_out, batch, generator)
-        logits = users @ self._item_tower(candidates).T + self.item_biases[candidates.to(self.device)]
+        negatives = self._negatives(item, len(target), generator)
+        candidates, place = torch.unique(torch.cat([item, negatives.flatten()]), return_inverse=True)
+        logits = self._user_tower(rows, weight * ~held_out, batch, generator) @ self._item_tower(candidates).T
+        if self.settings.item_id:
+            logits = logits + self.item_biases[candidates.to(self.device)]
         row, target = row.to(self.device), target.to(self.device)
         column = place[: len(item)].to(self.device)
         if self.settings.loss == "softmax":
             losses = sampled_softmax(logits, row, column, target, self.log_q[candidates].to(self.device))
         else:
-            of_drawn = place[len(item) :].to(self.device).reshape(drawn.shape)
+            against = place[len(item) :].to(self.device).reshape(negatives.shape)
             taken = torch.zeros(logits.shape, dtype=torch.bool, device=self.device)
             taken[row, column] = True
             at = row[target]
-            losses = binary_cross_entropy(
-                logits[at, column[target]], logits[at[:, None], of_drawn], ~taken[at[:, None], of_drawn]
-            )
+            negative, counted = logits[at[:, None], against], ~taken[at[:, None], against]
+            if self.settings.sampling == "hard":
+                negative, counted = hardest(negative, counted, self.settings.negatives)
+            losses = binary_cross_entropy(logits[at, column[target]], negative, counted)
         return (losses * weight.to(self.device)[target]).sum(), len(target)
 
-    def _negatives(self, n: int, generator: torch.Generator) -> Tensor:
-        """Uniformly drawn items for each target, (n, negatives); the softmax takes what is in the batch instead."""
-        wanted = self.settings.negatives if self.settings.loss == "bce" else 0
-        return torch.randint(self.inputs.history.shape[1], (n, wanted), generator=generator)
+    def _negatives(self, item: Tensor, n: int, generator: torch.Generator) -> Tensor:
+        """Items drawn for each of n targets, (n, negatives); the softmax takes what is in the batch instead.
+
+        item: the positives of the batch.
+        """
+        settings = self.settings
+        if settings.loss == "softmax":
+            return item.new_empty(n, 0)
+        if settings.sampling == "in-batch":
+            return item[torch.randint(len(item), (n, settings.negatives), generator=generator)]
+        if settings.sampling == "popularity":
+            places = torch.randint(self.inputs.history.nnz, (n, settings.negatives), generator=generator)
+            return torch.searchsorted(self.taken_so_far, places, right=True)
+        n_drawn = settings.negatives * (POOL if settings.sampling == "hard" else 1)
+        return self.taken[torch.randint(len(self.taken), (n, n_drawn), generator=generator)]
 
     def _user_tower(self, rows: sparse.csr_array, weight: Tensor, users: Tensor, generator: torch.Generator) -> Tensor:
         """(len(users), embedding_size). rows: their histories; weight: what each entry counts, 0 where held out."""
@@ -127,7 +150,9 @@ class TwoTowerNetwork(Network):
 
     def _item_tower(self, items: Tensor) -> Tensor:
         """(len(items), embedding_size), divided by the temperature."""
-        vectors = self.items[items.to(self.device)]
+        vectors = torch.zeros(len(items), self.settings.embedding_size, device=self.device)
+        if self.settings.item_id:
+            vectors = vectors + self.items[items.to(self.device)]
         if self.inputs.item_features is not None:
             vectors = vectors + bag(self.inputs.item_features[items.numpy()], self.item_features)
         vectors = functional.normalize(vectors, dim=1) if self.settings.normalize else vectors
