@@ -1,7 +1,7 @@
 """A two-tower of TensorFlow Recommenders for `recsys compare`: python two_tower.py FOLDER [--epochs 10] [--corrected].
 
-What is in FOLDER: docs/external.md. The model is that of TFRS's own tutorial on retrieval; --corrected also tells its
-loss how often each item is drawn as a negative, which the tutorial leaves out.
+What is in FOLDER: docs/external.md. The model is that of TFRS's own tutorial on retrieval, with its settings where none
+are given; --corrected also tells its loss how often each item is drawn as a negative, which the tutorial leaves out.
 """
 
 import argparse
@@ -17,16 +17,16 @@ import pandas as pd
 import tensorflow as tf
 import tensorflow_recommenders as tfrs
 
-EMBEDDING_SIZE, LEARNING_RATE, BATCH_SIZE = 32, 0.5, 1024
+OPTIMIZERS = {"adagrad": tf.keras.optimizers.Adagrad, "adam": tf.keras.optimizers.Adam}
 
 
 class TwoTower(tfrs.models.Model):
     """An embedding a user, an embedding an item; the other items of a batch are the negatives."""
 
-    def __init__(self, n_users: int, n_items: int) -> None:
+    def __init__(self, n_users: int, n_items: int, size: int) -> None:
         super().__init__()
-        self.user = tf.keras.layers.Embedding(n_users, EMBEDDING_SIZE)
-        self.item = tf.keras.layers.Embedding(n_items, EMBEDDING_SIZE)
+        self.user = tf.keras.layers.Embedding(n_users, size)
+        self.item = tf.keras.layers.Embedding(n_items, size)
         self.task = tfrs.tasks.Retrieval()
 
     def compute_loss(self, pair, training=False):
@@ -39,7 +39,7 @@ class TwoTower(tfrs.models.Model):
         )
 
 
-def main(folder: Path, epochs: int, corrected: bool) -> None:
+def main(folder: Path, settings: argparse.Namespace) -> None:
     asked = json.loads((folder / "spec.json").read_text())
     tf.keras.utils.set_random_seed(asked["seed"])
     tf.config.threading.set_intra_op_parallelism_threads(asked["threads"])
@@ -50,13 +50,13 @@ def main(folder: Path, epochs: int, corrected: bool) -> None:
     user, item = users.get_indexer(train["user"]), items.get_indexer(train["item"])
     liked = np.full(len(train), True) if asked["positive"] is None else train["value"] >= asked["positive"]
 
-    model = TwoTower(len(users), len(items))
-    model.compile(optimizer=tf.keras.optimizers.Adagrad(LEARNING_RATE))
+    model = TwoTower(len(users), len(items), settings.embedding_size)
+    model.compile(optimizer=OPTIMIZERS[settings.optimizer](settings.learning_rate))
     pairs = {"user": user[liked], "item": item[liked]}
-    if corrected:
+    if settings.corrected:
         pairs["share"] = (np.bincount(pairs["item"]) / len(pairs["item"])).astype(np.float32)[pairs["item"]]
     rows = tf.data.Dataset.from_tensor_slices(pairs)
-    model.fit(rows.shuffle(len(train)).batch(BATCH_SIZE), epochs=epochs, verbose=2)
+    model.fit(rows.shuffle(len(train)).batch(settings.batch_size), epochs=settings.epochs, verbose=2)
 
     known = users.get_indexer(serve)  # -1: nobody knows this user, who gets what is popular
     scores = model.user.embeddings.numpy()[known] @ model.item.embeddings.numpy().T
@@ -77,6 +77,10 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description="Train and recommend in FOLDER.")
     parser.add_argument("folder", type=Path)
     parser.add_argument("--epochs", type=int, default=10)
+    parser.add_argument("--embedding-size", type=int, default=32)
+    parser.add_argument("--batch-size", type=int, default=1024, help="rows")
+    parser.add_argument("--optimizer", choices=OPTIMIZERS, default="adagrad")
+    parser.add_argument("--learning-rate", type=float, default=0.5)
     parser.add_argument("--corrected", action="store_true")
     arguments = parser.parse_args()
-    main(arguments.folder, arguments.epochs, arguments.corrected)
+    main(arguments.folder, arguments)
