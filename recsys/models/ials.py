@@ -1,4 +1,4 @@
-"""iALS: factors for positives and everything else, by exact least squares in turns."""
+"""iALS: factors for positives and everything else, by least squares in turns."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from recsys.models.space import Between
 from recsys.models.vectors import VectorRecommender
 from recsys.training.run import FitRun, Progress
 
-# Numbers gathered at once for rows of one length, 2 MB of float32.
+# Numbers gathered at once for histories of one length, 2 MB of float32.
 CELLS = 500_000
 # Standard deviation of a first score; the fit forgets it.
 START = 0.1
@@ -34,8 +34,8 @@ class IAls(TimedRecommender, VectorRecommender):
     with c the weight of a positive, c_u and c_i its sums, nu = `frequency`: who has much is held back more.
     Hu, Koren and Volinsky, "Collaborative Filtering for Implicit Feedback Datasets", ICDM 2008; Rendle et al.,
     "Revisiting the Performance of iALS on Item Recommendation Benchmarks", RecSys 2022, eq. 7, for the regularisation.
-    Users and items are solved for in turns, each one exactly. A user's vector is the solution for the history, so a
-    known and a new user with the same history get the same list; one without a history gets popularity.
+    Users and items go a few steps towards their solutions in turns. Who is served gets the exact solution for the
+    history, so a known and a new user with the same history get the same list; one without a history popularity.
     """
 
     class Config(TimedConfig):
@@ -54,28 +54,38 @@ class IAls(TimedRecommender, VectorRecommender):
     beside it."""
 
     def memory(self, n_users: int, n_items: int, n_interactions: int) -> int:
-        """Vectors and their turned copies, the matrix and its transpose, a block of gathered vectors."""
+        """Vectors, what the steps towards their solutions keep, the matrix and its transpose, a score an entry."""
         size = self.config.embedding_size
-        block = 4 * min(CELLS, n_interactions * size)
-        return 12 * (n_users + n_items) * size + 3 * block + 32 * size**2 + (MATRIX_BYTES + 12) * n_interactions
+        steps = 24 * max(n_users, n_items) * size + 8 * n_interactions
+        return 12 * (n_users + n_items) * size + steps + 32 * size**2 + (MATRIX_BYTES + 12) * n_interactions
 
     def seconds(self, n_users: int, n_items: int, n_interactions: int) -> float:
-        """A Gram matrix of each history or its transpose, and a system to solve, for users and items in every epoch."""
+        """Every entry and every vector some times an epoch; a system of each user who is served."""
         size = self.config.embedding_size
-        half = sum(work(n, n_interactions, size) for n in (n_users, n_items))
+        epoch = (1.6e-9 * n_interactions + 3e-8 * (n_users + n_items)) * size
         lists = work(n_users, n_interactions, size) + 2e-11 * n_users * n_items * size
-        return super().seconds(n_users, n_items, n_interactions) + self.config.epochs * half + lists
+        return super().seconds(n_users, n_items, n_interactions) + self.config.epochs * epoch + lists
 
     def fit(self, train: Interactions, run: FitRun) -> None:
-        """Solve for users and items in turns; the users' vectors are not kept."""
+        """Improve users and items in turns; the users' vectors are not kept."""
+        import torch
+
+        from recsys.models.networks.ials import Systems
+
         settings, by_item = self.config, train.matrix.T.tocsr()
-        scale = START / np.sqrt(settings.embedding_size)
-        vectors = run.generator().standard_normal((train.n_items, settings.embedding_size), dtype=np.float32) * scale
+        of_users, of_items = (
+            Systems(rows, self._ridges(rows).astype(np.float32), settings.alpha) for rows in (train.matrix, by_item)
+        )
+        users = torch.zeros(train.n_users, settings.embedding_size)
+        items = torch.from_numpy(run.generator().standard_normal((train.n_items, users.shape[1]), dtype=np.float32))
+        items *= START / np.sqrt(settings.embedding_size)
         for epoch in range(1, settings.epochs + 1):
-            users = self._solved(train.matrix, *turned(vectors))
-            vectors = self._solved(by_item, *turned(users))
+            users = of_users.improved(users, items)
+            items = of_items.improved(items, users)
+            if not torch.isfinite(items).all():
+                raise self._unsolved(f"epoch {epoch}")
             run.tell(Progress(epoch, settings.epochs))
-        vectors, self.spectrum = turned(vectors)
+        vectors, self.spectrum = turned(items.numpy())
         self.item_vectors = self.lifted(vectors.T).T
         self.item_biases = np.zeros(train.n_items, dtype=np.float32)
         self.put_last(np.flatnonzero(train.popularity == 0))
@@ -92,11 +102,14 @@ class IAls(TimedRecommender, VectorRecommender):
         parts = self.item_vectors[items] @ np.linalg.solve(system, taken.T * history.data)
         return Explanation(history.indices, parts, additive=True)
 
+    def _ridges(self, rows: sparse.csr_array) -> FloatArray:
+        """What holds back the vector of each row, (n,)."""
+        settings = self.config
+        return settings.regularization * (rows.sum(axis=1) + settings.alpha * rows.shape[1]) ** settings.frequency
+
     def _diagonals(self, rows: sparse.csr_array, spectrum: FloatArray) -> FloatArray:
         """The diagonal that each row's system has besides its positives, (n, embedding_size) float32."""
-        alpha, regularization = self.config.alpha, self.config.regularization
-        ridge = regularization * (rows.sum(axis=1) + alpha * rows.shape[1]) ** self.config.frequency
-        return (ridge[:, None] + alpha * spectrum).astype(np.float32)
+        return (self._ridges(rows)[:, None] + self.config.alpha * spectrum).astype(np.float32)
 
     def _solved(self, rows: sparse.csr_array, vectors: FloatArray, spectrum: FloatArray) -> FloatArray:
         """The best vector of each row given those of the columns, (n, embedding_size) float32.
@@ -106,19 +119,20 @@ class IAls(TimedRecommender, VectorRecommender):
         solved = np.zeros((rows.shape[0], vectors.shape[1]), dtype=np.float32)
         diagonals = self._diagonals(rows, spectrum)
         counts = np.diff(rows.indptr)
-        many = np.flatnonzero(2 * counts > vectors.shape[1])
+        short, long = (np.flatnonzero(longer == (2 * counts > vectors.shape[1])) for longer in (False, True))
         try:
-            for chosen, columns, weights in of_one_length(
-                rows, np.flatnonzero(2 * counts <= vectors.shape[1]), vectors
-            ):
+            for chosen, columns, weights in of_one_length(rows, short, vectors):
                 solved[chosen] = few(vectors[columns], weights, diagonals[chosen])
-            for row in many:
+            for row in long:
                 part = slice(rows.indptr[row], rows.indptr[row + 1])
                 solved[row] = one(vectors.take(rows.indices[part], axis=0), rows.data[part], diagonals[row])
         except np.linalg.LinAlgError as error:
-            remedy = f"raise regularization (now {self.config.regularization:g})"
-            raise RunError(f"model '{self.config.name}'", f"no solution in float32 ({error})", remedy) from error
+            raise self._unsolved(str(error)) from error
         return solved
+
+    def _unsolved(self, why: str) -> RunError:
+        remedy = f"raise regularization (now {self.config.regularization:g})"
+        return RunError(f"model '{self.config.name}'", f"no solution in float32 ({why})", remedy)
 
 
 def turned(vectors: FloatArray) -> tuple[FloatArray, FloatArray]:

@@ -17,7 +17,7 @@ from recsys.models.ials import IAls
 from recsys.retrieval.ann import Shape, VectorIndex
 from recsys.training.run import FitRun
 from tests.benchmarks.measure import Figure
-from tests.benchmarks.vectors import entities
+from tests.benchmarks.vectors import all_positive
 
 N_USERS, N_ITEMS, N_ROWS, SIZE, K = 200_000, 1_000_000, 10_000_000, 64, 100
 CHOOSING, ASKING = 200, 500
@@ -58,16 +58,7 @@ def figures() -> Iterator[Figure]:
 def world() -> Interactions:
     """The rows of a made world, all of them to train on."""
     rows = load(SyntheticData(users=N_USERS, items=N_ITEMS, interactions=N_ROWS)).interactions
-    return Interactions(
-        user=rows["user"].to_numpy() - np.int32(1),
-        item=rows["item"].to_numpy() - np.int32(1),
-        value=None,
-        timestamp=None,
-        positive=np.ones(N_ROWS, dtype=bool),
-        weight=np.ones(N_ROWS, dtype=np.float32),
-        users=entities(N_USERS),
-        items=entities(N_ITEMS),
-    )
+    return all_positive(rows[["user", "item"]].to_numpy() - 1, N_USERS, N_ITEMS)
 
 
 def median(queries: FloatArray, ask: Callable[[int], object]) -> float:

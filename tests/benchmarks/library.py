@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -19,18 +21,25 @@ from recsys.metrics.context import Context
 from recsys.metrics.evaluate import evaluate
 from recsys.metrics.registry import METRICS
 from recsys.metrics.tables import metrics_from_tables
+from recsys.models.registry import model_class
 from recsys.retrieval.topk import top_k
+from recsys.training.run import FitRun
+from tests.benchmarks import ann
 from tests.benchmarks.measure import Figure, function
+from tests.benchmarks.vectors import all_positive
 
 ROOT = Path(__file__).resolve().parents[2]
 PEERS = ROOT / ".venv-peers"
 N_USERS, N_ITEMS = 6040, 3700
+ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
 
 
 def figures() -> Iterator[Figure]:
     """All of them, in the order of the page."""
     yield _score_blocks()
     yield from _tables()
+    yield from _fits()
+    yield from ann.figures()
     yield _synthetic()
 
 
@@ -68,28 +77,50 @@ def _tables() -> Iterator[Figure]:
     ours = function(
         "six metrics from tables of ids, 6,040 × 10", lambda: metrics_from_tables(lists, truth, names, [10]), ""
     )
-    theirs = _rectools(lists, truth)
+    theirs = _elsewhere("rectools_metrics.py", lists=lists, truth=truth)
     if theirs is None:
         yield ours
         return
-    note = f"{theirs / ours.cpu:.1f} times faster"
+    note = f"{theirs['cpu'] / ours.cpu:.1f} times faster"
     yield Figure(ours.what, ours.wall, ours.cpu, "≥ 5 times RecTools", None, note, ours.load, ours.runs)
-    yield Figure("the same by RecTools calc_metrics", theirs, theirs, "", None, "CPU seconds", ours.load, 5)
+    yield Figure("the same by RecTools calc_metrics", theirs["cpu"], theirs["cpu"], "", None, "", ours.load, 5)
 
 
-def _rectools(lists: pd.DataFrame, truth: pd.DataFrame) -> float | None:
-    """Median CPU seconds of RecTools on the same tables, in an environment of its own: it wants another NumPy."""
+def _fits() -> Iterator[Figure]:
+    """Fits beside implicit's on the same rows, one thread each; what is imported does not count."""
+    data = load(SyntheticData(users=N_USERS, items=N_ITEMS, interactions=1_000_000)).interactions
+    rows = data[["user", "item"]].to_numpy() - 1
+    theirs = _elsewhere("implicit_fits.py", rows=rows) or {}
+    train = all_positive(rows, N_USERS, N_ITEMS)
+    for name, other in (("ials", "AlternatingLeastSquares, 64 factors, 10 epochs"), ("item-knn", "TFIDFRecommender")):
+        kind = model_class(name)
+        what = f"fit of {name} as it comes, 6,040 × 3,700, a million rows"
+        ours = function(what, lambda kind=kind: kind(kind.Config()).learn(train, FitRun()), "", runs=3)
+        aim, note = "≤ 1.2 times implicit", f"{ours.cpu / theirs[name]:.2f} times" if theirs else "implicit not there"
+        yield Figure(what, ours.wall, ours.cpu, aim, None, note, ours.load, ours.runs)
+        if theirs:
+            yield Figure(f"the same by implicit: {other}", theirs[name], theirs[name], "", None, "", ours.load, 3)
+
+
+def _elsewhere(script: str, **inputs: Any) -> dict[str, float] | None:
+    """What a script prints in an environment of other libraries, which want another NumPy; None where it is not had.
+
+    inputs: tables and arrays that it reads, by the names of their files.
+    """
     python = PEERS / "bin" / "python"
     if not python.exists():
         subprocess.run([sys.executable, "-m", "venv", str(PEERS)], check=True)
-        asked = [str(python), "-m", "pip", "install", "--quiet", "rectools==0.19.0", "pyarrow<22"]
+        asked = [str(python), "-m", "pip", "install", "--quiet", "rectools==0.19.0", "implicit==0.7.3", "pyarrow<22"]
         if subprocess.run(asked, check=False).returncode != 0:
             return None
-    lists.to_parquet(PEERS / "lists.parquet")
-    truth.to_parquet(PEERS / "truth.parquet")
-    script = Path(__file__).with_name("rectools_metrics.py")
-    done = subprocess.run([str(python), str(script), str(PEERS)], capture_output=True, text=True, check=False)
-    return float(json.loads(done.stdout)["cpu"]) if done.returncode == 0 else None
+    for name, given in inputs.items():
+        if isinstance(given, pd.DataFrame):
+            given.to_parquet(PEERS / f"{name}.parquet")
+        else:
+            np.save(PEERS / f"{name}.npy", given)
+    command = [str(python), str(Path(__file__).with_name(script)), str(PEERS)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=os.environ | ONE_THREAD)
+    return dict(json.loads(done.stdout)) if done.returncode == 0 else None
 
 
 def _synthetic() -> Figure:

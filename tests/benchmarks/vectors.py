@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from recsys.config import FloatArray
+from recsys.config import FloatArray, IntArray
 from recsys.data.dataset import Entities
 from recsys.data.interactions import Interactions
 from recsys.models.two_tower import TwoTower
@@ -36,16 +36,7 @@ def made(n_users: int, n_items: int, size: int = 64, seed: int = 0) -> tuple[Two
     taste = rng.integers(0, clusters, (n_users, TASTES))[user, rng.integers(0, TASTES, n)]
     first, last = np.searchsorted(cluster, taste), np.searchsorted(cluster, taste, side="right")
     item = np.minimum(first + rng.random(n) * (last - first), n_items - 1).astype(np.int32)
-    train = Interactions(
-        user=user,
-        item=item,
-        value=None,
-        timestamp=None,
-        positive=np.ones(n, dtype=bool),
-        weight=np.ones(n, dtype=np.float32),
-        users=entities(n_users),
-        items=entities(n_items),
-    )
+    train = all_positive(np.column_stack([user, item]), n_users, n_items)
     model = TwoTower(TwoTower.Config(embedding_size=size, temperature=TEMPERATURE))
     model.users, model.items = train.users, train.items
     model.popularity = train.popularity.astype(np.float32)
@@ -54,6 +45,21 @@ def made(n_users: int, n_items: int, size: int = 64, seed: int = 0) -> tuple[Two
     model.item_biases = (-0.3 * np.log(1 + rng.permutation(n_items))).astype(np.float32)
     model.vectors = np.empty((0, size), dtype=np.float32)
     return model, train
+
+
+def all_positive(rows: IntArray, n_users: int, n_items: int) -> Interactions:
+    """Pairs of user and item, (n, 2) from 0, as a training part."""
+    user, item = rows.T.astype(np.int32)
+    return Interactions(
+        user=user,
+        item=item,
+        value=None,
+        timestamp=None,
+        positive=np.ones(len(rows), dtype=bool),
+        weight=np.ones(len(rows), dtype=np.float32),
+        users=entities(n_users),
+        items=entities(n_items),
+    )
 
 
 def entities(n: int) -> Entities:
