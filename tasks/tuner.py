@@ -21,6 +21,7 @@ from recsys.experiment.launch import Stop, Stopped, run_child
 from recsys.experiment.search import Trial, search
 from recsys.experiment.trials import Outcome, TrialRecord, Tuned, trial_spec, tunable
 from recsys.models.base import ModelConfig
+from recsys.models.space import space_of
 from recsys.store import Ref
 from tasks.context import Cell, Run
 from tasks.recorder import Recorder
@@ -65,7 +66,8 @@ class Tuner:
         model, found = self.cell.model, Tuned(label=self.cell.label, metric=self.column)
         if tunable(self.run.spec, model):
             self.run.reporter.begin(self.cell)
-            records = search(model, self.column, self.cell.seed, self.tuning.trials, self.is_spent, self.work)
+            space, seed = space_of(type(model), self.run.spec.split.in_time), self.cell.seed
+            records = search(model, space, self.column, seed, self.tuning.trials, self.is_spent, self.work)
             found = Tuned.of(model, self.column, records)
         found.save(folder)
 

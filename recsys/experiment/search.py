@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from recsys.experiment.trials import Outcome, TrialRecord
 from recsys.metrics.registry import parse_column
 from recsys.models.base import ModelConfig
-from recsys.models.space import Between, Space, space_of
+from recsys.models.space import Between, Space
 from recsys.store import digest
 
 if TYPE_CHECKING:
@@ -61,12 +61,12 @@ class Search:
     KDD 2017, section 3.5 (the median rule).
     """
 
-    def __init__(self, model: ModelConfig, column: str, seed: int) -> None:
+    def __init__(self, model: ModelConfig, space: dict[str, Space], column: str, seed: int) -> None:
         import optuna
 
         optuna.logging.set_verbosity(optuna.logging.ERROR)
-        self._model, self._space = model, space_of(type(model))
-        self._distributions = {name: _distribution(space) for name, space in self._space.items()}
+        self._model, self._space = model, space
+        self._distributions = {name: distribution(each) for name, each in space.items()}
         self._sign = 1 if parse_column(column)[0].higher_is_better else -1
         self._study = optuna.create_study(
             direction="maximize",
@@ -131,6 +131,7 @@ class Search:
 
 def search(
     model: ModelConfig,
+    space: dict[str, Space],
     column: str,
     seed: int,
     trials: int,
@@ -142,7 +143,7 @@ def search(
     work: does a batch; None for a trial that it did not begin, after which nothing more is asked for. Settings that
     were tried before are not tried again: their outcome counts once more.
     """
-    found = Search(model, column, seed)
+    found = Search(model, space, column, seed)
     whole = True
     while whole and len(found.records) < trials and not spent():
         batch = found.ask(min(BATCH, trials - len(found.records)))
@@ -158,7 +159,8 @@ def search(
     return found.records
 
 
-def _distribution(space: Space) -> optuna.distributions.BaseDistribution:
+def distribution(space: Space) -> optuna.distributions.BaseDistribution:
+    """A space as Optuna names it."""
     from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
     if not isinstance(space, Between):

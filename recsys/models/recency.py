@@ -25,9 +25,9 @@ MOST_HALVINGS = 20.0
 class TimedConfig(ModelConfig):
     """Settings of a model that knows of time; as they are it knows nothing of it."""
 
-    half_life_days: Annotated[PositiveFloat | None, OneOf(None, 7.0, 30.0, 90.0, 365.0, 1000.0)] = None
-    recency: Annotated[NonNegativeFloat, OneOf(0.0, 0.5, 1.0, 2.0)] = 0.0
-    recency_half_life_days: Annotated[PositiveFloat, Between(1.0, 1000.0, log=True)] = 30.0
+    half_life_days: Annotated[PositiveFloat | None, OneOf(None, 7.0, 30.0, 90.0, 365.0, 1000.0, of_time=True)] = None
+    recency: Annotated[NonNegativeFloat, OneOf(0.0, 0.5, 1.0, 2.0, of_time=True)] = 0.0
+    recency_half_life_days: Annotated[PositiveFloat, Between(1.0, 1000.0, log=True, of_time=True)] = 30.0
 
 
 class TimedRecommender(Recommender):

@@ -29,6 +29,11 @@ def microseconds(duration: str) -> int:
 class SplitOptions(Config):
     """What every splitter shares: validation rows are cut from the training rows by the rule that cut the test."""
 
+    @property
+    def in_time(self) -> bool:
+        """Whether held-out rows are later than those that models learn from, of the same user at least."""
+        return False
+
 
 class TwoShares(SplitOptions):
     """A share for testing, and a share of what remains for validation (0: none)."""
@@ -61,17 +66,29 @@ class LeaveOneOutSplit(SplitOptions):
     validation: Annotated[float, Field(ge=0, le=1)] = 1.0
     seed: Seed = 42
 
+    @property
+    def in_time(self) -> bool:
+        return self.order == "time"
+
 
 class TemporalSplit(TwoShares):
     """The newest rows of all: one cut in time for all users."""
 
     kind: Literal["temporal"]
 
+    @property
+    def in_time(self) -> bool:
+        return True
+
 
 class UserTemporalSplit(TwoShares):
     """Each user's newest rows. Models see other users' future: see the leak checks."""
 
     kind: Literal["user-temporal"]
+
+    @property
+    def in_time(self) -> bool:
+        return True
 
 
 class KFoldSplit(SplitOptions):
@@ -111,6 +128,10 @@ class RollingSplit(SplitOptions):
     folds: Annotated[int, Field(ge=1, le=1000)] = 3
     validation: ShareOrNone = 0.1
 
+    @property
+    def in_time(self) -> bool:
+        return True
+
 
 class PredefinedSplit(SplitOptions):
     """A test part in a file of its own; validation: a file, a random share of the training rows, or none."""
@@ -119,6 +140,11 @@ class PredefinedSplit(SplitOptions):
     test: Annotated[str, Field(min_length=1)]
     validation: ShareOrNone | Annotated[str, Field(min_length=1)] | None = None
     seed: Seed = 42
+
+    @property
+    def in_time(self) -> bool:
+        """It may be, where the file says so."""
+        return isinstance(self.validation, str)
 
 
 SplitConfig: TypeAlias = Annotated[

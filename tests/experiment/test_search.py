@@ -48,7 +48,8 @@ def scored(batch):
 
 
 def tried(trials=20, seed=1, model=None, work=scored, column="ndcg@10", spent=lambda: False):
-    return search(model or Made(), column, seed, trials, spent, work)
+    model = model or Made()
+    return search(model, space_of(type(model)), column, seed, trials, spent, work)
 
 
 class TestSpaces:
@@ -61,6 +62,15 @@ class TestSpaces:
     def test_what_has_nothing_to_tune(self):
         bare = {name for name in installed() if not space_of(model_class(name).Config)}
         assert bare == {"random", "popularity", "external"}
+
+    def test_settings_about_time_are_searched_where_the_test_is_later(self):
+        ease = model_class("ease").Config
+        assert set(space_of(ease)) - set(space_of(ease, in_time=False)) == {
+            "half_life_days",
+            "recency",
+            "recency_half_life_days",
+        }
+        assert space_of(ease, in_time=False)
 
     def test_numbers_and_choices(self):
         assert 5 in Between(5, 10)
@@ -174,7 +184,7 @@ class TestPruning:
 
     def begun(self, sign=1, column="ndcg@10"):
         """A search that knows a batch of trials that came to 0.8 and more; for an error: to 0.8 and less."""
-        found = Search(Made(), column, seed=1)
+        found = Search(Made(), space_of(Made), column, seed=1)
         for number, trial in enumerate(found.ask(BATCH)):
             value = 0.8 + sign * 0.01 * number
             found.tell(trial, Outcome(state="done", seconds=1.0, value=value, curve=self.grown(value)))
@@ -185,7 +195,7 @@ class TestPruning:
         return next((epoch for epoch, each in self.grown(value) if trial.behind(epoch, each)), None)
 
     def test_the_settings_of_the_spec_are_never_given_up(self):
-        found = Search(Made(), "ndcg@10", 1)
+        found = Search(Made(), space_of(Made), "ndcg@10", 1)
         first, *others = found.ask(BATCH + 1)
         for trial in others:
             found.tell(trial, Outcome(state="done", seconds=1.0, value=0.9, curve=self.grown(0.9)))
