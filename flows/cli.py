@@ -23,6 +23,9 @@ Spec = Annotated[Path, typer.Argument(metavar="SPEC", help="A spec file, such as
 Set = Annotated[
     list[str] | None, typer.Option("--set", metavar="a.b=v", help="Set one value of the spec; may be repeated.")
 ]
+RunId = Annotated[
+    str, typer.Argument(metavar="RUN_ID", help="Of a finished run in MLflow, as leaderboard.csv names it.")
+]
 Form = Literal["parquet", "csv"]
 Allow = Annotated[
     Path | None, typer.Option("--allow", metavar="FILE", help="The items that may be listed, an id a line.")
@@ -44,8 +47,18 @@ def about() -> None:
 
 @app.command()
 def compare(
-    spec: Spec,
+    named: Annotated[
+        list[str],
+        typer.Argument(metavar="SPEC", help="A spec file, such as conf/demo.yaml; under --runs, ids of finished runs."),
+    ],
+    runs: Annotated[
+        bool, typer.Option("--runs", help="Hold finished runs against one another, by their MLflow ids; fit nothing.")
+    ] = False,
     set_: Set = None,
+    also: Annotated[
+        list[str] | None,
+        typer.Option("--also", metavar="a.b=v", help="Compare under this setting too, such as split.kind=temporal."),
+    ] = None,
     out: Annotated[Path | None, typer.Option("--out", metavar="DIR", help="Where results go.")] = None,
     fresh: Annotated[bool, typer.Option("--fresh", help="Compute everything anew.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan and stop.")] = False,
@@ -55,9 +68,43 @@ def compare(
     """The main job: train models on one split and compare them."""
     speech = Speech(quiet, as_json)
     with command(speech):
-        from flows.commands.compare import run
+        from flows.commands.compare import one_spec, run
 
-        run(spec, set_ or [], out, fresh, dry_run, speech)
+        if runs:
+            from flows.commands.compare_runs import run as compare_runs
+
+            compare_runs(named, out, bool(set_ or also or fresh or dry_run), speech)
+        else:
+            run(one_spec(named), set_ or [], out, fresh, dry_run, speech, also or [])
+
+
+@app.command()
+def rerun(
+    run_id: RunId,
+    out: Annotated[Path | None, typer.Option("--out", metavar="DIR", help="Where results go.")] = None,
+    quiet: Quiet = False,
+    as_json: Json = False,
+) -> None:
+    """Make a finished comparison again from its record and the data; print how far each number is from what it was."""
+    speech = Speech(quiet, as_json)
+    with command(speech):
+        from flows.commands.rerun import run
+
+        run(run_id, out, speech)
+
+
+metrics = typer.Typer(name="metrics", help="What the numbers mean.", no_args_is_help=True)
+app.add_typer(metrics)
+
+
+@metrics.command("explain")
+def metrics_explain(run_id: RunId, quiet: Quiet = False, as_json: Json = False) -> None:
+    """The lists of a finished run under the definitions of other libraries, and the spread."""
+    speech = Speech(quiet, as_json)
+    with command(speech):
+        from flows.commands.metrics import explain
+
+        explain(run_id, speech)
 
 
 @app.command()

@@ -34,14 +34,14 @@ def compare(spec: Experiment, overrides: list[str] | None = None) -> Comparison:
             return run.finished
         data = load_data.submit(run).result()
         split = split_data.submit(data, run).result()
-        warnings = check_leaks(data, split, run)
+        leaks = check_leaks(data, split, run)
         with recording(run, data, split) as recorder:
             failures: dict[str, str] = {}
             tuned = tune_models(data, split, failures, recorder, run)
             cells = [
-                Cell(model=tuned[model.row].apply(model) if tuned else model, seed=seed, fold=fold.number)
+                Cell(model=tuned[model.row].apply(model) if model.row in tuned else model, seed=seed, fold=fold.number)
                 for fold in folds_of(split)
-                for model, seed in run.spec.candidates()
+                for model, seed in run.spec.compared()
                 if model.row not in failures
             ]
             fits = {fit_and_recommend.submit(cell, data, split, recorder, run): cell for cell in cells}
@@ -53,7 +53,7 @@ def compare(spec: Experiment, overrides: list[str] | None = None) -> Comparison:
                 for cell, score in as_they_finish(scores, failures, recorder, run)
             ]
             done.sort(key=lambda result: [(cell.label, cell.seed, cell.fold) for cell in cells].index(result.key))
-            board = rank_models(done, failures, data, split, warnings, recorder, run, tuned)
+            board = rank_models(done, failures, data, split, leaks, recorder, run, tuned)
             comparison = publish_report(board, data, options.get().out, recorder, run)
             if failures:
                 raise ModelsFailedError(comparison, failures)

@@ -26,14 +26,15 @@ def refuse_wrong_data(experiment: Experiment, inputs: Mapping[str, str], setting
     from recsys.comparison.evaluation import refuse_nobody
     from recsys.data.build import check_weight
     from recsys.data.load import load
-    from recsys.splits.leaks import Case, check_fold, refuse_errors
+    from recsys.splits.leaks import ERRORS, Case, check_fold, refuse_errors
     from recsys.splits.splitting import split
 
     data = load(experiment.data, experiment.predefined, settings)
     check_weight(data, experiment.data.weight)
     for fold in split(data, experiment.split):
         exclude_seen = experiment.evaluation.exclude_seen
-        refuse_errors(check_fold(Case(data, fold, experiment.positive, exclude_seen, experiment.refit)))
+        case = Case(data, fold, experiment.positive, exclude_seen, experiment.refit)
+        refuse_errors(check_fold(case, ERRORS))
         refuse_nobody(experiment, data, fold)
 
 

@@ -27,8 +27,9 @@ def as_they_finish(
 ) -> Iterator[tuple[Cell, Ref]]:
     """Cells and results in the order they come. A cell that failed is noted in `failures` and in its run.
 
-    Raises the last failure where nothing is left to compare.
+    Raises the last failure where nothing is left to compare: controls that nobody asked for do not count.
     """
+    asked = {model.row for model in run.spec.models}
     last: Exception | None = None
     succeeded = False
     for future in as_completed(list(futures)):
@@ -38,14 +39,14 @@ def as_they_finish(
         except Exception as error:
             if run.stop or isinstance(error, Stopped):
                 raise Stopped from error
-            last = error
+            last = error if cell.label in asked else last
             failures[cell.label] = (
                 str(error) if isinstance(error, ExpectedError) else f"{type(error).__name__}: {error}"
             )
             recorder.fail(cell, failures[cell.label])
             run.reporter.end(cell, failures[cell.label], failed=True)
         else:
-            succeeded = True
+            succeeded = succeeded or cell.label in asked
             yield cell, result
     if last is not None and not succeeded:
         raise last

@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
 
 from prefect.artifacts import create_table_artifact
 
@@ -16,6 +18,8 @@ from recsys.data.load import inputs
 from recsys.experiment.keys import tuning_key
 from recsys.experiment.spec import Experiment
 from recsys.experiment.trials import Tuned, tuned_text
+from recsys.experiment.tuning_facts import tuning_facts
+from recsys.report.tuning import tuning_page
 from recsys.settings import Settings
 from recsys.store import Ref
 from recsys.tracking.links import run_page
@@ -42,10 +46,21 @@ class TunedModels:
         """The tuned experiment as a spec file; source: where the experiment came from."""
         return tuned_text(self.spec, self.found, source)
 
+    @cached_property
+    def facts(self) -> dict[str, dict[str, Any]]:
+        """What is said of each search, by row."""
+        models = {model.row: model for model in self.spec.models}
+        return {label: tuning_facts(found, models[label]) for label, found in self.found.items()}
+
+    @property
+    def page(self) -> str:
+        """The searches in pictures."""
+        return tuning_page(self.spec.name, self.spec.evaluation.primary, self.facts, self.failures)
+
 
 @local_flow(name="tune", description="Search the settings of every model, each with the same budget")
 def tune(spec: Experiment, overrides: list[str] | None = None) -> TunedModels:
-    """Load, split, search on the validation part, write the tuned spec to MLflow.
+    """Load, split, search on the validation part, write the tuned spec and its page to MLflow.
 
     A spec without a section `tuning` gets the default budget. Raises InputError where spec or data are wrong, the last
     error where every model failed.
@@ -92,8 +107,9 @@ def tuning_run(spec: Experiment) -> Iterator[Run]:
 
 
 def publish(tuned: TunedModels, recorder: Recorder) -> None:
-    """The tuned spec in the run's artifacts, and a table in the Prefect UI."""
+    """The tuned spec and the page in the run's artifacts, and a table in the Prefect UI."""
     recorder.tracker.log_text(tuned.run_id, "tuned.yaml", tuned.text(tuned.spec.name))
+    recorder.tracker.log_text(tuned.run_id, "tuning.html", tuned.page)
     rows = [
         {"model": each.label, "trials": len(each.trials), "before": each.before, "after": each.after}
         for each in tuned.found.values()

@@ -31,7 +31,7 @@ from recsys.report.backtest import backtest_page, ranked
 from recsys.report.backtest_words import advice, few_users
 from recsys.splits.config import RollingSplit, microseconds
 from recsys.splits.fold import Fold
-from recsys.splits.leaks import Case, check_fold, refuse_errors
+from recsys.splits.leaks import ERRORS, Case, check_fold, refuse_errors
 from recsys.splits.periods import periods_for
 from recsys.store import Ref
 from tasks.context import Cell, Run
@@ -78,7 +78,8 @@ def check_periods(dataset: Ref, split: Ref, run: Run) -> None:
     """Raise InputError where a period measures nothing, or tests on what was trained on."""
     data, spec = Dataset.load(dataset.folder), run.spec
     for fold in folds_of(split):
-        refuse_errors(check_fold(Case(data, fold, spec.positive, spec.evaluation.exclude_seen, spec.refit)))
+        case = Case(data, fold, spec.positive, spec.evaluation.exclude_seen, spec.refit)
+        refuse_errors(check_fold(case, ERRORS))
 
 
 @task(name="ask at every age", task_run_name="ages of {cell.name}", cache_policy=NO_CACHE)

@@ -30,6 +30,7 @@ def manifest_of(run: Run, dataset: Ref, split: Ref, warnings: Sequence[str]) -> 
         },
         "code": code_digest(*comparison_code(spec)),
         "source": source_tags(),
+        "choices": choices,
         "passports": {column: passport_hash(column, **choices) for column in spec.evaluation.columns},
         "versions": versions(),
         "seeds": list(spec.seeds),

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import MappingProxyType
-from typing import Any
 
 from pandas import DataFrame
 from prefect import task
@@ -14,17 +14,23 @@ from prefect.artifacts import create_link_artifact, create_table_artifact
 from prefect.cache_policies import NO_CACHE
 
 from recsys.comparison.assemble import CellResult, assemble
+from recsys.comparison.closer import closer_look
 from recsys.comparison.leaderboard import OK
-from recsys.comparison.result import Comparison, default_out, deliver, read_leaderboard, rows_of
+from recsys.comparison.leaks import leak_facts, said
+from recsys.comparison.result import Comparison, default_out, deliver, read_leaderboard
 from recsys.data.dataset import Dataset
 from recsys.experiment.trials import Tuned
+from recsys.experiment.tuning_facts import tuning_facts
 from recsys.metrics.registry import metric_key
 from recsys.report.page import write_report
+from recsys.report.text_board import text_board
+from recsys.splits.leaks import Finding
 from recsys.store import Ref
 from recsys.tracking.links import run_page
 from tasks.context import Run
 from tasks.manifest import manifest_of
 from tasks.recorder import Recorder
+from tasks.stages import folds_of
 
 
 @task(name="rank models", cache_policy=NO_CACHE)
@@ -33,23 +39,32 @@ def rank_models(
     failures: Mapping[str, str],
     dataset: Ref,
     split: Ref,
-    warnings: Sequence[str],
+    leaks: Sequence[Finding],
     recorder: Recorder,
     run: Run,
     tuned: Mapping[str, Tuned] = MappingProxyType({}),
 ) -> Ref:
-    """The leaderboard and everything beside it but the report; tuned: what tuning found, by row."""
-    manifest = manifest_of(run, dataset, split, warnings) | {
+    """The leaderboard and everything beside it but the report.
+
+    leaks: the warnings of the leak checks. tuned: what tuning found, by row.
+    """
+    data, whole = Dataset.load(dataset.folder), [cell for cell in cells if cell.label not in failures]
+    manifest = manifest_of(run, dataset, split, said(leaks)) | {
+        "leaks": leak_facts(leaks, run.spec, data, folds_of(split), whole),
         "mlflow_run_id": recorder.parent.run_id,
         "mlflow_experiment_id": recorder.parent.experiment_id,
     }
     models = {model.row: model for model in run.spec.models}
-    facts = {label: found.as_facts(models[label]) for label, found in tuned.items() if found.trials}
+    facts = {label: tuning_facts(found, models[label]) for label, found in tuned.items() if found.trials}
     if facts:
         manifest["tuning"] = facts
 
     def build(folder: Path) -> None:
-        assemble(folder, run.spec, Dataset.load(dataset.folder), cells, failures, manifest)
+        assemble(folder, run.spec, data, cells, failures, manifest)
+        folds = {fold.number: split.folder / str(fold.number) for fold in folds_of(split)}
+        # The last one of a label stands: that of the first fold and seed.
+        fits = {cell.label: cell.fit for cell in reversed(whole) if cell.fold == min(folds)}
+        closer_look(folder, run.spec, dataset.folder, folds, fits)
 
     return run.store.produce("comparison", run.key, build, fresh=True)
 
@@ -70,7 +85,9 @@ def publish_report(board: Ref, dataset: Ref, out: Path | None, recorder: Recorde
         recorder.tracker.log_files(run_id, Path(only_these))
     frame = read_leaderboard(place / "leaderboard.csv")
     _log_best(frame, recorder, run)
-    create_table_artifact(_rounded(rows_of(frame)), key="leaderboard", description=f"Leaderboard of {run.spec.name}")
+    _tag_runs(frame, board, recorder, run)
+    rows = text_board(frame, run.spec.evaluation.primary)
+    create_table_artifact(rows, key="leaderboard", description=f"Leaderboard of {run.spec.name}")
     page = run_page(run.settings, recorder.parent.experiment_id, run_id)
     create_link_artifact(page, key="mlflow-run", link_text="This comparison in MLflow")
     return Comparison(place, run.key, run_id)
@@ -86,8 +103,13 @@ def _log_best(frame: DataFrame, recorder: Recorder, run: Run) -> None:
         recorder.tracker.log_metrics(recorder.parent.run_id, {f"best.{metric_key(primary)}": float(best[primary])})
 
 
-def _rounded(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    return [
-        {name: float(f"{value:.5g}") if isinstance(value, float) else value for name, value in row.items()}
-        for row in rows
-    ]
+def _tag_runs(frame: DataFrame, board: Ref, recorder: Recorder, run: Run) -> None:
+    """What runs are searched by, on the parent and on each child: data, split, the passport of the primary metric, and
+    whether the model was tuned; on the parent which were, `none` without any."""
+    manifest = json.loads((board.folder / "manifest.json").read_text(encoding="utf-8"))
+    shared = {f"{what}.digest": str(manifest[what]["digest"]) for what in ("data", "split")}
+    shared["passport"] = manifest["passports"][run.spec.evaluation.primary]
+    tuned = frame.loc[frame["tuned"], "model"].tolist()
+    recorder.tracker.tag(recorder.parent.run_id, shared | {"tuned": ", ".join(tuned)[:5000] or "none"})
+    for (label, _, _), run_id in recorder.parent.children.items():
+        recorder.tracker.tag(run_id, shared | {"tuned": str(label in tuned).lower()})

@@ -16,6 +16,7 @@ from prefect.logging import get_run_logger
 from prefect.states import Completed
 
 from recsys.comparison.evaluation import evaluate_lists, refuse_nobody
+from recsys.comparison.leaks import said
 from recsys.data.build import check_weight
 from recsys.data.dataset import Dataset
 from recsys.data.load import load
@@ -26,7 +27,7 @@ from recsys.experiment.launch import run_child
 from recsys.models.registry import model_class
 from recsys.splits.account import account
 from recsys.splits.fold import Fold
-from recsys.splits.leaks import Case, check_fold, refuse_errors
+from recsys.splits.leaks import Case, Finding, check_fold, refuse_errors
 from recsys.splits.splitting import split
 from recsys.store import Ref
 from tasks.context import Cell, Run
@@ -74,15 +75,16 @@ def split_data(dataset: Ref, run: Run) -> Any:
 
 
 @task(name="check leaks", cache_policy=NO_CACHE)
-def check_leaks(dataset: Ref, split: Ref, run: Run) -> list[str]:
+def check_leaks(dataset: Ref, split: Ref, run: Run) -> list[Finding]:
     """The warnings of all checks. Raises InputError for the first error, and where a fold counts no user."""
-    data, spec, warnings = Dataset.load(dataset.folder), run.spec, []
+    data, spec = Dataset.load(dataset.folder), run.spec
+    warnings: list[Finding] = []
     for fold in folds_of(split):
         findings = check_fold(Case(data, fold, spec.positive, spec.evaluation.exclude_seen, spec.refit))
         refuse_errors(findings)
         refuse_nobody(spec, data, fold)
-        warnings += [f"{finding.message}; {finding.remedy}" for finding in findings]
-    for warning in warnings:
+        warnings += findings
+    for warning in said(warnings):
         run.reporter.warn(warning)
     return warnings
 

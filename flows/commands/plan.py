@@ -47,7 +47,7 @@ def plan_of(spec: Path, overrides: list[str], settings: Settings) -> dict[str, A
     cells = [
         _cell(experiment, data, rows, located, model, seed, fold.number)
         for fold in folds
-        for model, seed in experiment.candidates()
+        for model, seed in experiment.compared()
     ]
     left = [cell for cell in cells if not cell["done"]]
     tuning = _tuning(experiment, left)

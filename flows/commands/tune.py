@@ -23,13 +23,16 @@ if TYPE_CHECKING:
 def run(
     spec: Path, overrides: list[str], trials: int | None, seconds: float | None, out: Path | None, speech: Speech
 ) -> None:
-    """Tune as the spec says, show what it brings, write the tuned spec; never over an existing file.
+    """Tune as the spec says, show what it brings, write the tuned spec and a page beside it; never over an existing
+    file.
 
     Raises RunError at the end where a model failed; the others are in the tuned spec.
     """
     target, settings, began = out or Path(f"{spec.stem}-tuned.yaml"), Settings(), time.monotonic()
-    if target.exists():
-        raise _taken(target)
+    page = target.with_suffix(".html")
+    for place in (target, page):
+        if place.exists():
+            raise _taken(place)
     require_writable(target.parent)
     budget = {"trials": trials, "seconds": seconds}
     named = [f"tuning.{name}={value}" for name, value in budget.items() if value is not None]
@@ -43,9 +46,11 @@ def run(
         ready()
         tuned = tune(experiment)
     _write(target, tuned.text(str(spec)))
-    answer = _answer(tuned, target)
+    _write(page, tuned.page)
+    answer = _answer(tuned, target, page)
     _show(tuned, speech)
     speech.say(f"\nwrote    {target}     (in {time.monotonic() - began:.0f} s)")
+    speech.say(f"page     {page}")
     speech.say(f"MLflow   {tuned.link}{'     (recsys up starts it)' if settings.owns_tracking else ''}")
     speech.say(f"next     recsys compare {target}")
     if tuned.failures:
@@ -70,10 +75,9 @@ def _taken(target: Path) -> InputError:
     return InputError(str(target), "is there already", "name another file with --out, or remove this one")
 
 
-def _answer(tuned: TunedModels, target: Path) -> dict[str, Any]:
-    models = {model.row: model for model in tuned.spec.models}
-    rows = [{"model": label, **found.as_facts(models[label])} for label, found in tuned.found.items()]
-    return {"spec": str(target), "run_id": tuned.run_id, "models": rows}
+def _answer(tuned: TunedModels, target: Path, page: Path) -> dict[str, Any]:
+    rows = [{"model": label, **facts} for label, facts in tuned.facts.items()]
+    return {"spec": str(target), "report": str(page), "run_id": tuned.run_id, "models": rows}
 
 
 def _show(tuned: TunedModels, speech: Speech) -> None:

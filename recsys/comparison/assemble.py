@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +17,7 @@ import yaml
 from numpy.typing import NDArray
 
 from recsys.comparison.evaluation import Evaluation
-from recsys.comparison.leaderboard import Leaderboard, Outcome, leaderboard
+from recsys.comparison.leaderboard import SPREADS, Leaderboard, Outcome, leaderboard
 from recsys.data.dataset import Dataset
 from recsys.experiment.lists import Lists
 from recsys.experiment.spec import Experiment
@@ -52,15 +53,18 @@ def assemble(
     """Write leaderboard.csv, recommendations.parquet, per_user.parquet, spec.yaml, manifest.json and what the report
     adds to them: intervals.csv, differences.csv, pairs.csv, curves.json.
 
-    A label with any failed cell counts as failed: its row says why, and it has no numbers. folder: exists. failures:
-    why, by label.
+    A label with any failed cell counts as failed: its row says why, and it has no numbers. Controls that the spec
+    leaves out have rows like the rest; the manifest names them under `controls`. folder: exists. failures: why, by
+    label.
     """
     whole = [cell for cell in cells if cell.label not in failures]
     evaluations = {cell: Evaluation.load(cell.evaluation) for cell in whole}
     per_user = pd.concat([_user_rows(cell, found) for cell, found in evaluations.items()] or [pd.DataFrame()])
     primary = spec.evaluation.primary
     columns = [name for name in spec.evaluation.columns if name == primary or _has(name, evaluations.values())]
-    outcomes = [_outcome(model, manifest, evaluations, failures) for model in spec.models]
+    there = {cell.label for cell in cells} | failures.keys()
+    controls = [model for model in spec.controls if model.row in there]
+    outcomes = [_outcome(model, primary, manifest, evaluations, failures) for model in (*spec.models, *controls)]
     by_user = list(filter(is_primary, columns))
     per_user = per_user.reindex(columns=[*_KEYS, "rows", *by_user])
     board = leaderboard(per_user, outcomes, columns, primary, intervals=by_user)
@@ -77,7 +81,8 @@ def assemble(
     (folder / "curves.json").write_text(json.dumps(curves))
     resolved = spec.model_dump(mode="json", exclude_none=True)
     (folder / "spec.yaml").write_text(yaml.safe_dump(resolved, sort_keys=False, allow_unicode=True))
-    notes = {"best": board.best, "note": board.note, "failures": dict(failures)}
+    added = [model.row for model in controls]
+    notes = {"best": board.best, "note": board.note, "failures": dict(failures), "controls": added}
     cold = {cell.label: {"users": found.n_cold, **found.cold} for cell, found in evaluations.items() if found.n_cold}
     whole_manifest = {**manifest, **notes, "cold": cold}
     (folder / "manifest.json").write_text(json.dumps(whole_manifest, indent=1, sort_keys=True))
@@ -99,6 +104,7 @@ def _has(column: str, evaluations: Iterable[Evaluation]) -> bool:
 
 def _outcome(
     model: ModelConfig,
+    primary: str,
     manifest: Mapping[str, Any],
     evaluations: Mapping[CellResult, Evaluation],
     failures: Mapping[str, str],
@@ -118,8 +124,21 @@ def _outcome(
         folds=len({cell.fold for cell in own}),
         tuned=tuned,
         overall=overall,
+        spread=spreads({(cell.seed, cell.fold): found.overall.get(primary, math.nan) for cell, found in own.items()}),
         measured=measured | {"mlflow_run_id": run_ids},
     )
+
+
+def spreads(values: Mapping[tuple[int, int], float]) -> dict[str, float]:
+    """Standard deviations between seeds, each a mean over folds, and between folds, each a mean over seeds.
+
+    values: by (seed, fold). NaN where there is one alone.
+
+    >>> spreads({(1, 0): 0.1, (1, 1): 0.3, (2, 0): 0.1, (2, 1): 0.3})
+    {'seeds': 0.0, 'folds': 0.1414213562373095}
+    """
+    cells = pd.DataFrame([(*cell, value) for cell, value in values.items()], columns=[*SPREADS, "value"])
+    return {over: float(cells.groupby(over)["value"].mean().std()) for over in SPREADS}
 
 
 def _means(each: Sequence[Mapping[str, float]]) -> dict[str, Any]:

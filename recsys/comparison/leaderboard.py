@@ -26,6 +26,8 @@ MEASURED: Final = (
 )
 # Of all pairs at once: the p-value of the difference to the best, and letters that the undistinguished share.
 TESTED: Final = ("p_adjusted", "group")
+# Standard deviations of the primary metric between what the mean is over.
+SPREADS: Final = ("seeds", "folds")
 OK: Final = "ok"
 
 
@@ -34,8 +36,9 @@ class Outcome:
     """What became of one row of the leaderboard.
 
     control: held against the others, never the best. status: "ok", or why it failed. seeds, folds: how many stand
-    behind the numbers. overall: values of set-level columns, such as coverage@10, mean over seeds and folds.
-    measured: values of the columns MEASURED, as far as known.
+    behind the numbers. overall: values of set-level columns, such as coverage@10, mean over seeds and folds. spread:
+    by SPREADS, the standard deviation of the primary metric between seeds (each a mean over folds), and between folds;
+    NaN where there is one alone. measured: values of the columns MEASURED, as far as known.
     """
 
     label: str
@@ -45,6 +48,7 @@ class Outcome:
     folds: int = 1
     tuned: bool = False
     overall: Mapping[str, float] = field(default_factory=dict)
+    spread: Mapping[str, float] = field(default_factory=dict)
     measured: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -109,13 +113,16 @@ def leaderboard(
             **{column: running[i].overall.get(column) for column in columns if column not in by_user},
             f"{primary}_low": bounds[i, 1],
             f"{primary}_high": bounds[i, 2],
+            **{spread_column(primary, over): running[i].spread.get(over) for over in SPREADS},
             "difference_to_best": differences[i, 0],
             **tested.get(i, {}),
         }
         for i in order
     ]
     rows += [_about(outcome) for outcome in outcomes if outcome.status != OK]
-    header = [*ABOUT, *columns, f"{primary}_low", f"{primary}_high", "difference_to_best", *TESTED, *MEASURED]
+    spreads = [spread_column(primary, over) for over in SPREADS]
+    around = [f"{primary}_low", f"{primary}_high", *spreads, "difference_to_best"]
+    header = [*ABOUT, *columns, *around, *TESTED, *MEASURED]
     return Leaderboard(
         frame=pd.DataFrame(rows, columns=header),
         best=None if best is None else running[best].label,
@@ -124,6 +131,15 @@ def leaderboard(
         pairs=_pairs(resampled[primary], [running[i].label for i in family], family, adjusted),
         note=resampled[primary].note,
     )
+
+
+def spread_column(primary: str, over: str) -> str:
+    """Where the leaderboard holds a standard deviation; over: one of SPREADS.
+
+    >>> spread_column("ndcg@10", "seeds")
+    'ndcg@10_sd_seeds'
+    """
+    return f"{primary}_sd_{over}"
 
 
 def _ranked(values: np.ndarray, higher_is_better: bool) -> list[int]:

@@ -1,4 +1,4 @@
-"""Groups of users by how much is known of them."""
+"""Groups of users and of items by how much is known of them."""
 
 from __future__ import annotations
 
@@ -6,10 +6,14 @@ from typing import Final
 
 import numpy as np
 
-from recsys.config import BoolArray, IntArray
+from recsys.config import BoolArray, FloatArray, IntArray
 
 # Name and first number of rows in training; a segment ends where the next begins.
 ACTIVITY: Final = (("new", 1), ("casual", 10), ("regular", 21), ("power", 100))
+# Name and first day of an account's age.
+AGE: Final = (("first week", 0), ("first month", 7), ("first year", 30), ("older", 365))
+# Each holds a third of all training positives.
+POPULARITY: Final = ("head", "middle", "tail")
 
 
 def by_activity(rows: IntArray) -> dict[str, BoolArray]:
@@ -25,3 +29,30 @@ def by_activity(rows: IntArray) -> dict[str, BoolArray]:
         name: (rows >= first) & (rows < following)
         for (name, first), following in zip(ACTIVITY, starts[1:], strict=True)
     }
+
+
+def by_age(days: FloatArray) -> dict[str, BoolArray]:
+    """Users by the age of their accounts: below 7 days, below 30, below 365, and older.
+
+    days: (n_users,), NaN where unknown: in none. Returns masks (n_users,) by name, those of empty segments too.
+    """
+    starts = [first for _, first in AGE] + [np.inf]
+    return {name: (days >= first) & (days < after) for (name, first), after in zip(AGE, starts[1:], strict=True)}
+
+
+def by_popularity(counts: IntArray) -> dict[str, BoolArray]:
+    """Items by popularity: the few most popular that hold a third of all positives, the next third, the long tail, and
+    those that nobody had.
+
+    counts: (n_items,) training positives. Returns masks (n_items,) by name; equally popular items are told apart by
+    their position.
+
+    >>> {name: np.flatnonzero(mask).tolist() for name, mask in by_popularity(np.array([1, 3, 0, 1, 1])).items()}
+    {'head': [1], 'middle': [0], 'tail': [3, 4], 'cold': [2]}
+    """
+    order = np.argsort(-counts, kind="stable")
+    before = np.cumsum(counts[order]) - counts[order]
+    third = np.empty(len(counts), dtype=np.int64)
+    third[order] = np.minimum(3 * before // max(1, counts.sum()), 2)
+    masks = {name: (third == number) & (counts > 0) for number, name in enumerate(POPULARITY)}
+    return {**masks, "cold": counts == 0}

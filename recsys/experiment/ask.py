@@ -44,7 +44,7 @@ def ask(question: Question, spec: Experiment, dataset: Path, fold: Path, fits: M
     if question.history:
         askers = [Asker("new", history_view(train, _positions(question.history, train.items)), 0, known=False)]
     else:
-        askers = [_asker(text, spec, data, part, train) for text in dict.fromkeys(question.users)]
+        askers = [asker_of(text, spec, data, part, train) for text in dict.fromkeys(question.users)]
     found: list[dict[str, Any]] = []
     for label, fit in fits.items():
         model = open_model(fit / "model")
@@ -75,7 +75,7 @@ class Asker(NamedTuple):
     known: bool
 
 
-def _asker(text: str, spec: Experiment, data: Dataset, part: Fold, train: Interactions) -> Asker:
+def asker_of(text: str, spec: Experiment, data: Dataset, part: Fold, train: Interactions) -> Asker:
     """The user with this id: of training, of the rest of the data with what may be shown of it, or a new one."""
     position, place = train.users.parse(text), data.users.parse(text)
     if position >= 0:

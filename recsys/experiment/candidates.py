@@ -30,6 +30,16 @@ def candidates_name(candidates: str) -> str:
     return file_digest(Path(candidates))
 
 
+def sample_in_words(name: str, candidates: str) -> str | None:
+    """What numbers under candidates of a file say of themselves; None for the named kinds, which are full rankings.
+
+    name: as `candidates_name` says. candidates: as the experiment says.
+    """
+    if name in NAMED:
+        return None
+    return f"only the pairs of {candidates} (SHA-256 {name[:12]}…): a sample, never to be held against full ranking"
+
+
 def candidate_mask(candidates: str, data: Dataset, train: Interactions, users: IntArray) -> sparse.csr_array | None:
     """The candidates of each user as (len(users), n_items) of the training part, or None: all its items.
 

@@ -28,6 +28,8 @@ COMPARISON = (
     "recsys.splits.leaks",
     "recsys.experiment.fit",
     "recsys.comparison.assemble",
+    "recsys.comparison.closer",
+    "recsys.comparison.leaks",
     "recsys.report.page",
 )
 EXPLORATION = ("recsys.data.load", "recsys.splits.splitting", "recsys.experiment.exploring", "recsys.report.explore")
@@ -162,18 +164,18 @@ def exploration_key(spec: Experiment, inputs: Mapping[str, str]) -> str:
 
 def tuning_key(spec: Experiment, inputs: Mapping[str, str], threads: int) -> str:
     """Key of a whole search: as of a comparison, without what is measured on the test part."""
-    code = (*SEARCH, "recsys.data.load", "recsys.splits.splitting", "recsys.splits.tuning", *_models_of(spec))
+    code = (*SEARCH, "recsys.data.load", "recsys.splits.splitting", "recsys.splits.tuning", *_models_of(spec.models))
     document = spec.model_dump(mode="json", exclude={"runner", "retrain"})
     return _key("tuning", code, spec=document, inputs=_by_role(inputs), threads=threads, optuna=version("optuna"))
 
 
 def comparison_code(spec: Experiment) -> tuple[str, ...]:
     """The modules that a comparison starts from; with all they import, its code."""
-    return (*COMPARISON, *(SEARCH if spec.tuning else ()), *_models_of(spec))
+    return (*COMPARISON, *(SEARCH if spec.tuning else ()), *_models_of((*spec.models, *spec.controls)))
 
 
-def _models_of(spec: Experiment) -> list[str]:
-    return sorted({installed()[model.name].partition(":")[0] for model in spec.models})
+def _models_of(models: Iterable[ModelConfig]) -> list[str]:
+    return sorted({installed()[model.name].partition(":")[0] for model in models})
 
 
 def decision_key(spec: Experiment, **about: Any) -> str:

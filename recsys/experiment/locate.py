@@ -24,7 +24,7 @@ class Located:
         """The stored fit of a model, with the settings that tuning found where the experiment tunes; or None."""
         if self.dataset is None or self.split is None:
             return None
-        if self._spec.tuning is not None:
+        if self._spec.tuning is not None and model in self._spec.models:
             found = self._tuned(model)
             if found is None:
                 return None

@@ -5,9 +5,9 @@ from __future__ import annotations
 import glob
 import math
 import os
-from collections.abc import Container, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import (
     BeforeValidator,
@@ -35,6 +35,9 @@ from recsys.metrics.registry import METRICS, column, is_primary, parse_column
 from recsys.models.base import ModelConfig
 from recsys.models.registry import installed, model_class
 from recsys.splits.config import SPLITS, RandomSplit, SplitConfig
+
+# Held against every comparison, by the spec or beside it.
+CONTROLS: Final = ("random", "popularity")
 
 
 def _metric(name: Any) -> Any:
@@ -242,11 +245,31 @@ class Experiment(Config):
         """Whom the metrics count."""
         return self.evaluation.users or ("all" if self.split.kind == "cold-users" else "warm")
 
+    @property
+    def controls(self) -> tuple[ModelConfig, ...]:
+        """Controls that the models leave out, for a comparison to add: without them no number has a scale."""
+        rows = {model.row for model in self.models}
+        left_out = (name for name in CONTROLS if all(model.name != name for model in self.models))
+        return tuple(_model({"name": name, "label": _free(name, rows)}) for name in left_out)
+
     def candidates(self) -> Iterator[tuple[ModelConfig, int]]:
         """Every model with every seed; a model without randomness once, under the first seed."""
-        for model in self.models:
+        return self._seeded(self.models)
+
+    def compared(self) -> Iterator[tuple[ModelConfig, int]]:
+        """What a comparison fits: the candidates, then the controls that are added."""
+        return self._seeded((*self.models, *self.controls))
+
+    def _seeded(self, models: Iterable[ModelConfig]) -> Iterator[tuple[ModelConfig, int]]:
+        for model in models:
             for seed in self.seeds if model_class(model.name).stochastic else self.seeds[:1]:
                 yield model, seed
+
+
+def _free(name: str, rows: Container[str]) -> str | None:
+    """A label for a model of this name that no row has; None where its name will do."""
+    labels = (f"{name}-{suffix}" for suffix in ("control", *range(2, 10**6)))
+    return next(label for label in labels if label not in rows) if name in rows else None
 
 
 def _keys_beside(path: Sequence[str], value: Any) -> Container[str] | None:

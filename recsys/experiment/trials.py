@@ -100,19 +100,6 @@ class Tuned(Config):
         found = {name: (getattr(model, name), value) for name, value in self.settings.items()}
         return {name: values for name, values in found.items() if values[0] != values[1]}
 
-    def as_facts(self, model: ModelConfig) -> dict[str, Any]:
-        """What the manifest says of it."""
-        return {
-            "trials": len(self.trials),
-            **{state: self.count(state) for state in ("pruned", "failed", "unfinished")},
-            "seconds": round(self.seconds, 3),
-            "metric": self.metric,
-            "before": self.before,
-            "after": self.after,
-            "settings": self.settings,
-            "changed": {name: list(values) for name, values in self.changes(model).items()},
-        }
-
 
 def tunable(spec: Experiment, model: ModelConfig) -> bool:
     """Whether a model has settings to search, and the primary metric can tell which are better."""

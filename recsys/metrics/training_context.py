@@ -66,8 +66,15 @@ def genres_of(items: Entities) -> sparse.csr_array | None:
 
     For MovieLens these are its genres.
     """
+    found = named_genres_of(items)
+    return None if found is None else found[0]
+
+
+def named_genres_of(items: Entities) -> tuple[sparse.csr_array, list[str]] | None:
+    """The same beside the name of each genre, (n_genres,)."""
     for kind in ("labels", "category"):
         for name, found in items.kinds.items():
             if found == kind:
-                return features_of(Entities(items.ids, items.features, {name: found}))
+                ones, names = one_hot(Entities(items.ids, items.features, {name: found}))
+                return (ones, [each.removeprefix(f"{name}=") for each in names]) if names else None
     return None

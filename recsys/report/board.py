@@ -16,7 +16,8 @@ import pyarrow.parquet as pq
 import yaml
 
 from recsys.comparison.bootstrap import Interval
-from recsys.comparison.leaderboard import MEASURED, OK
+from recsys.comparison.closer import CLOSER
+from recsys.comparison.leaderboard import MEASURED, OK, SPREADS, spread_column
 from recsys.errors import InputError
 from recsys.metrics.registry import METRICS, parse_column
 
@@ -26,7 +27,8 @@ NOTHING = Interval(math.nan, math.nan, math.nan)
 @dataclass(frozen=True)
 class Row:
     """A model's row of the leaderboard. values: by column, NaN where it has none. measured: the finite ones of
-    MEASURED. status: "ok", or why it failed. p_adjusted, group: as in the leaderboard, NaN and empty for a control."""
+    MEASURED. status: "ok", or why it failed. p_adjusted, group: as in the leaderboard, NaN and empty for a control.
+    spread: the standard deviations of the primary metric by SPREADS, NaN where there is one seed or fold alone."""
 
     label: str
     control: bool
@@ -39,6 +41,8 @@ class Row:
     difference: Interval
     p_adjusted: float = math.nan
     group: str = ""
+    tuned: bool = False
+    spread: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def failed(self) -> bool:
@@ -59,7 +63,8 @@ class Board:
     """What a comparison found.
 
     rows: best first, failed ones last. columns: the metrics, in order. intervals: by (model, column). curves: by model.
-    users: how many were counted. spec: as resolved; text: its YAML.
+    users: how many were counted. spec: as resolved; text: its YAML. closer: what `recsys.comparison.closer` found,
+    empty where nobody has looked.
     """
 
     rows: tuple[Row, ...]
@@ -70,6 +75,7 @@ class Board:
     spec: dict[str, Any]
     text: str
     manifest: dict[str, Any] = field(default_factory=dict)
+    closer: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
     def load(cls, folder: Path) -> Board:
@@ -80,6 +86,7 @@ class Board:
         primary = spec["evaluation"]["primary"]
         columns = tuple(name for name in records[0] if _is_metric(name))
         differences = {row["model"]: _interval(row) for row in _records(folder / "differences.csv")}
+        closer = folder / CLOSER
         intervals = {(row["model"], row["column"]): _interval(row) for row in _records(folder / "intervals.csv")}
         return cls(
             rows=tuple(_row(record, columns, primary, differences) for record in records),
@@ -90,6 +97,7 @@ class Board:
             spec=spec,
             text=text,
             manifest=json.loads((folder / "manifest.json").read_text(encoding="utf-8")),
+            closer=json.loads(closer.read_text(encoding="utf-8")) if closer.exists() else {},
         )
 
     @property
@@ -186,6 +194,8 @@ def _row(record: Mapping[str, str], columns: tuple[str, ...], primary: str, diff
         difference=differences.get(label, NOTHING),
         p_adjusted=_float(record["p_adjusted"]),
         group=record["group"],
+        tuned=record["tuned"] == "True",
+        spread={over: _float(record.get(spread_column(primary, over), "")) for over in SPREADS},
     )
 
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from recsys.experiment.candidates import sample_in_words
 from recsys.metrics.passport import passport, passport_hash
 from recsys.metrics.registry import METRICS, Metric, parse_column
 from recsys.report.board import Board
@@ -78,27 +79,16 @@ def in_words(documentation: str | None) -> tuple[str, str | None]:
 def shared_choices(board: Board) -> dict[str, str]:
     """The choices that all columns of lists share, in words; empty where the passports say otherwise."""
     hashes: Mapping[str, str] = board.manifest.get("passports", {})
-    choices = asked(board.spec)
+    choices: Mapping[str, Any] = board.manifest.get("choices", {})
     column = next((column for column in board.columns if _is_usual(METRICS[column.partition("@")[0]])), None)
-    if column is None or passport_hash(column, **choices) != hashes.get(column):
+    if not choices or column is None or passport_hash(column, **choices) != hashes.get(column):
         return {}
     whole = passport(column, **choices)
-    return {
+    told = {
         meaning: _WORDS.get((key, whole[key]), str(whole[key])) for key, meaning in _MEANING.items() if key in whole
     }
-
-
-def asked(spec: Mapping[str, Any]) -> dict[str, Any]:
-    """The choices of a resolved spec, as `passport` takes them."""
-    evaluation = spec["evaluation"]
-    usual = "all" if spec["split"]["kind"] == "cold-users" else "warm"
-    return {
-        "exclude_seen": evaluation["exclude_seen"],
-        "users": evaluation.get("users") or usual,
-        "candidates": evaluation["candidates"],
-        "positive": spec.get("positive"),
-        "refit": spec["refit"],
-    }
+    sample = sample_in_words(choices["candidates"], board.spec["evaluation"]["candidates"])
+    return told if sample is None else told | {_MEANING["candidates"]: sample}
 
 
 def _is_usual(metric: Metric) -> bool:

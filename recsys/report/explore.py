@@ -115,7 +115,7 @@ def _drift(found: Facts) -> Table:
                 number(chance["rank_correlation"], 3),
             ),
         ]
-    return Table("Training and test", ("", "Training", "Test", "By chance"), tuple(rows))
+    return Table("Training and test", ("What", "Training", "Test", "By chance"), tuple(rows))
 
 
 def _rows_of(moved: Facts) -> str:

@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from recsys.experiment.spec import CONTROLS
 from recsys.report.board import Board
 from recsys.report.figures.base import Table
 from recsys.report.words import MISSING, column_name, count, number, percent, plural, short
@@ -17,7 +18,6 @@ DROPPED = {
     "dropped_min_item_count": "items with too few rows",
 }
 MOST_FOLDS = 30
-ENDED = ("pruned", "failed", "unfinished")
 
 
 def meta(board: Board) -> str:
@@ -115,36 +115,18 @@ def cold_table(board: Board) -> Table | None:
 
 
 def settings(board: Board) -> list[tuple[str, str, list[tuple[str, str]]]]:
-    """Each model's label, name, and settings as it ran: those that tuning found in place of those of the spec."""
+    """Each model's label, name, and settings as it ran: those that tuning found in place of those of the spec, and the
+    controls that were added to it."""
     found = []
-    for model in board.spec["models"]:
+    asked = [str(model.get("label") or model["name"]) for model in board.spec["models"]]
+    added = [label for label in board.manifest.get("controls", []) if label not in asked]
+    controls = [{"name": name, "label": label} for label in added for name in CONTROLS if label.startswith(name)]
+    for model in [*board.spec["models"], *controls]:
         label = str(model.get("label") or model["name"])
         ran = {**model, **board.manifest.get("tuning", {}).get(label, {}).get("settings", {})}
         values = [(key, _plain(value)) for key, value in ran.items() if key not in ("name", "label")]
         found.append((label, str(model["name"]), values))
     return found
-
-
-def tuning_table(board: Board) -> Table | None:
-    """What searching for settings took and brought, a row a tuned model; None where nothing was tuned."""
-    tuned: Mapping[str, Any] = board.manifest.get("tuning", {})
-    rows = tuple(
-        (
-            row.label,
-            count(about["trials"]),
-            ", ".join(f"{count(about[state])} {state}" for state in ENDED if about[state]) or MISSING,
-            f"{number(about['seconds'], 1)} s",
-            number(about["before"]),
-            number(about["after"]),
-            ", ".join(f"{name} {_plain(old)} → {_plain(new)}" for name, (old, new) in about["changed"].items())
-            or "as they were",
-        )
-        for row in board.rows
-        if (about := tuned.get(row.label))
-    )
-    metric = column_name(board.primary)
-    header = ("Model", "Trials", "Of them", "Time", f"{metric} before", "After", "Settings")
-    return Table(f"Tuning: {metric} on the validation part", header, rows) if rows else None
 
 
 def origin(board: Board) -> list[tuple[str, str]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from recsys.comparison.protocols import Protocols
 from recsys.data.dataset import Dataset
 from recsys.report import facts, standings
 from recsys.report.board import Board
@@ -12,21 +13,30 @@ from recsys.report.definitions import definitions, shared_choices
 from recsys.report.figures.by_k import by_k
 from recsys.report.figures.cost import cost
 from recsys.report.figures.data import data_figures
+from recsys.report.figures.segments import segments
 from recsys.report.figures.training import training
 from recsys.report.fill import fill
+from recsys.report.leaks import leaks_table
 from recsys.report.palette import styles
+from recsys.report.protocols import protocols_section
+from recsys.report.tuning import tuning_section
+from recsys.report.users import users_page
 from recsys.report.verdict import verdict
 from recsys.report.words import column_name
 
 
-def write_report(path: Path, board: Path, dataset: Path) -> None:
-    """Write the report of the comparison in the folder `board`, whose data are in the folder `dataset`."""
-    path.write_text(render(Board.load(board), Dataset.load(dataset)), encoding="utf-8")
+def write_report(path: Path, board: Path, dataset: Path, protocols: Protocols | None = None) -> None:
+    """Write the report of the comparison in the folder `board`, whose data are in the folder `dataset`.
+
+    protocols: how it stands beside the same experiment under another protocol.
+    """
+    path.write_text(render(Board.load(board), Dataset.load(dataset), protocols), encoding="utf-8")
 
 
-def render(board: Board, data: Dataset) -> str:
+def render(board: Board, data: Dataset, protocols: Protocols | None = None) -> str:
     """The page. The same board and data give the same text."""
-    return fill("page.html", **_content(board, data))
+    section = None if protocols is None else protocols_section(protocols)
+    return fill("page.html", protocols=section, **_content(board, data))
 
 
 def _content(board: Board, data: Dataset) -> dict[str, Any]:
@@ -41,8 +51,11 @@ def _content(board: Board, data: Dataset) -> dict[str, Any]:
         "verdict": verdict(board),
         "lines": standings.lines(board, looks),
         "other_titles": standings.titles(standings.other_columns(board)),
+        "spreads": standings.spreads(board),
         "by_k": by_k(board, looks),
         "cost": cost(board, looks),
+        "segments": segments(board, looks),
+        "users": users_page(board),
         "cost_columns": standings.cost_columns(board),
         "cost_lines": [(row, standings.cost_cells(board, row)) for row in board.rows if row.measured],
         "looks": looks,
@@ -54,8 +67,9 @@ def _content(board: Board, data: Dataset) -> dict[str, Any]:
         "split_facts": facts.split_facts(folds),
         "cold": facts.cold_table(board),
         "warnings": list(board.manifest.get("warnings", [])),
+        "leaks": leaks_table(board),
         "settings": facts.settings(board),
-        "tuning": facts.tuning_table(board),
+        "tuning": tuning_section(board, looks),
         "origin": facts.origin(board),
         "definitions": definitions(board),
         "choices": shared_choices(board),

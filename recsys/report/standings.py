@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
+from recsys.comparison.leaderboard import SPREADS
 from recsys.metrics.registry import parse_column
 from recsys.report.board import Board, Row, primary_like
 from recsys.report.figures.bars import difference_bar, difference_scale, value_bar, value_scale
@@ -39,6 +40,7 @@ class Line:
     difference_bar: Markup
     difference_around: str
     primary: Cell
+    spreads: Mapping[str, Cell]
     others: tuple[Cell, ...]
 
 
@@ -65,6 +67,11 @@ COSTS = (
 def other_columns(board: Board) -> list[str]:
     """The columns beside the primary: each other metric at its k, or at the nearest there is."""
     return [column for column in primary_like(board) if column != board.primary]
+
+
+def spreads(board: Board) -> list[str]:
+    """What the primary metric is seen to vary over: those of `Row.spread` that any model has."""
+    return [over for over in SPREADS if any(math.isfinite(row.spread.get(over, math.nan)) for row in board.ok)]
 
 
 def lines(board: Board, looks: Mapping[str, Style]) -> list[Line]:
@@ -94,6 +101,7 @@ def lines(board: Board, looks: Mapping[str, Style]) -> list[Line]:
                 else difference_bar(gap, differences, css, f"{signed(gap.value)}, interval {gap_around or 'unknown'}"),
                 difference_around="" if is_best else gap_around,
                 primary=Cell(number(value), exact(value)),
+                spreads={over: Cell(number(each), exact(each)) for over, each in row.spread.items()},
                 others=tuple(
                     Cell(number(row.values[column]), exact(row.values[column]), best=leaders[column] is row)
                     for column in leaders

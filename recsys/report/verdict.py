@@ -7,8 +7,11 @@ from dataclasses import dataclass
 
 from recsys.comparison.family import ALPHA
 from recsys.report.board import Board, Row
-from recsys.report.definitions import asked
+from recsys.report.tuning_words import tuning_in_words
 from recsys.report.words import column_name, count, interval, listed, number, plural
+
+# How many times less a fit must take to be spoken of.
+WORTH_SAYING = 1.5
 
 
 @dataclass(frozen=True)
@@ -22,7 +25,14 @@ class Verdict:
 
 def verdict(board: Board) -> Verdict:
     """Who is best, who cannot be told apart from it, what the controls reached, on how many users, and what failed."""
-    points = (_first_behind(board), _controls(board), _users(board), _without_value(board))
+    points = (
+        _cost(board),
+        _first_behind(board),
+        _controls(board),
+        _users(board),
+        _without_value(board),
+        _untuned(board),
+    )
     problems = (_as_good_as_best(board), _no_intervals(board), *_failures(board))
     return Verdict(_headline(board), tuple(filter(None, points)), tuple(filter(None, problems)))
 
@@ -74,6 +84,22 @@ def _ahead(board: Board) -> Row | None:
     return board.ranked[0] if board.best is not None and board.ranked[0].control else None
 
 
+def _cost(board: Board) -> str | None:
+    """Which of the models that cannot be told apart from the best costs least, where that makes a difference."""
+    alike = [row for row in rivals(board) if told_apart(row) is False]
+    leaders = [board.best, *alike] if board.best is not None else []
+    timed = sorted((row.measured.get("fit_seconds", 0), row.label) for row in leaders)
+    timed = [(seconds, label) for seconds, label in timed if seconds > 0]
+    if len(timed) < 2:
+        return None
+    (least, cheap), *_, (most, dear) = timed
+    if most < WORTH_SAYING * least:
+        return None
+    times = count(most / least) if most >= 10 * least else f"{most / least:.1f}"
+    which = "Of the two" if len(timed) == 2 else "Of these"
+    return f"{which}, {cheap} costs least: its fit took {times} times less than that of {dear}."
+
+
 def _first_behind(board: Board) -> str | None:
     """The first model that is beaten, and by how much."""
     beaten = next((row for row in rivals(board) if told_apart(row)), None)
@@ -118,7 +144,7 @@ def _users(board: Board) -> str | None:
     folds = board.manifest["split"]["folds"]
     left_out = sum(fold["test_users_with_positives"] - fold["warm_test_users_with_positives"] for fold in folds)
     text = f"Measured on {plural(board.users, 'user')}"
-    if left_out and asked(board.spec)["users"] == "warm":
+    if left_out and board.manifest["choices"]["users"] == "warm":
         return f"{text}; {plural(left_out, 'user')} of the test part, unknown in training, not counted."
     return f"{text}."
 
@@ -126,6 +152,12 @@ def _users(board: Board) -> str | None:
 def _without_value(board: Board) -> str | None:
     without = [row.label for row in board.ok if row not in board.ranked]
     return f"No {column_name(board.primary)}: {listed(without)}." if without else None
+
+
+def _untuned(board: Board) -> str | None:
+    models = [row for row in board.ok if not row.control]
+    tuned, untuned = ([row.label for row in models if row.tuned is is_so] for is_so in (True, False))
+    return tuning_in_words(board.best.label if board.best else None, tuned, untuned)
 
 
 def _failures(board: Board) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import numpy as np
 import pandas as pd
@@ -47,7 +48,8 @@ class TestLeaderboard:
         assert list(table.columns) == [
             *("model", "control", "status", "seeds", "folds", "tuned"),
             *("ndcg@1", "ndcg@3", "coverage@1", "coverage@3"),
-            *("ndcg@3_low", "ndcg@3_high", "difference_to_best", "p_adjusted", "group"),
+            *("ndcg@3_low", "ndcg@3_high", "ndcg@3_sd_seeds", "ndcg@3_sd_folds"),
+            *("difference_to_best", "p_adjusted", "group"),
             *("fit_seconds", "recommend_seconds", "cpu_seconds", "peak_memory_mb", "model_bytes", "mlflow_run_id"),
         ]
         assert set(table["model"]) == {"constant", "knows it", "popularity"}
@@ -136,6 +138,39 @@ class TestSeedsAndFolds:
         assert set(json.loads((folder / "curves.json").read_text())) == {
             f"{label}/{seed}/{number}" for label, seed, number in keys
         }
+
+    def test_the_spread_between_them(self, out):
+        folder, _, found = out
+        row = read_leaderboard(folder / "leaderboard.csv").set_index("model").loc["noisy"]
+        noisy = [cell for cell in found if cell.label == "noisy"]
+        value = {(cell.seed, cell.fold): Evaluation.load(cell.evaluation).overall["ndcg@3"] for cell in noisy}
+        seeds = [np.mean([value[seed, fold] for fold in (0, 1)]) for seed in (1, 2)]
+        folds = [np.mean([value[seed, fold] for seed in (1, 2)]) for fold in (0, 1)]
+        assert row["ndcg@3_sd_seeds"] == pytest.approx(np.std(seeds, ddof=1))
+        assert row["ndcg@3_sd_folds"] == pytest.approx(np.std(folds, ddof=1))
+
+    def test_one_alone_has_no_spread(self, out):
+        table = read_leaderboard(out[0] / "leaderboard.csv").set_index("model")
+        assert table["ndcg@3_sd_seeds"].isna().to_dict() == {"noisy": False, "constant": True}
+        assert table["ndcg@3_sd_folds"].notna().all()
+
+
+def test_controls_that_were_added_are_marked_and_outside_the_family(tmp_path):
+    data, part = world(n_users=40)
+    experiment = spec(models=["constant", {"name": "oracle", "wanted": WANTED}])
+    found = cells(tmp_path, experiment, data, [part], controls=True)
+    out = tmp_path / "out"
+    out.mkdir()
+    board = assemble(out, experiment, data, found, {}, {})
+    rows = board.frame.set_index("model")
+    assert rows["control"].to_dict() == {"oracle": False, "constant": False, "random": True, "popularity": True}
+    assert rows.loc[["random", "popularity"], ["p_adjusted", "group"]].isna().all(axis=None)
+    assert {*board.pairs["model"], *board.pairs["other"]} == {"oracle", "constant"}
+    assert json.loads((out / "manifest.json").read_text())["controls"] == ["random", "popularity"]
+    assert [model["name"] for model in yaml.safe_load((out / "spec.yaml").read_text())["models"]] == [
+        "constant",
+        "oracle",
+    ]
 
 
 class TestTables:
@@ -237,7 +272,7 @@ class TestFiles:
         assert curves["constant/42/0"] == []
         assert [step["epoch"] for step in curves["watcher/42/0"]] == [1, 2, 3, 4, 5, 1, 2]
         intervals = pd.read_csv(out / "intervals.csv")
-        assert set(intervals["column"]) == {name for name in board.frame if "@" in name and "_" not in name[-5:]} - {
+        assert set(intervals["column"]) == {name for name in board.frame if re.fullmatch(r"[a-z_]+@\d+", name)} - {
             *("coverage@5", "coverage@10", "coverage@50"),
         }
         assert pd.read_csv(out / "differences.csv")["model"].tolist() == board.frame["model"].tolist()

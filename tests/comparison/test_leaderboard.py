@@ -14,7 +14,15 @@ COLUMNS = ["ndcg@10", "recall@10", "coverage@10"]
 HEADER = [
     *["model", "control", "status", "seeds", "folds", "tuned"],
     *COLUMNS,
-    *["ndcg@10_low", "ndcg@10_high", "difference_to_best", "p_adjusted", "group"],
+    *[
+        "ndcg@10_low",
+        "ndcg@10_high",
+        "ndcg@10_sd_seeds",
+        "ndcg@10_sd_folds",
+        "difference_to_best",
+        "p_adjusted",
+        "group",
+    ],
     *["fit_seconds", "recommend_seconds", "cpu_seconds", "peak_memory_mb", "model_bytes", "mlflow_run_id"],
 ]
 

@@ -29,7 +29,7 @@ SPEC: dict[str, Any] = {
 }
 CELLS = {
     (label, seed, fold)
-    for label, seed in (("popularity", 1), ("ease", 1), ("noisy", 1), ("noisy", 2))
+    for label, seed in (("popularity", 1), ("ease", 1), ("noisy", 1), ("noisy", 2), ("random", 1), ("random", 2))
     for fold in (0, 1)
 }
 N_USERS, N_ITEMS = 40, 24
@@ -84,7 +84,7 @@ def test_the_answer(done: Done) -> None:
     assert done.out.parent == done.place.folder / "runs/shop"
     rows = done.answer["leaderboard"]
     assert [row["model"] for row in rows if row["model"] == "ease"] == ["ease"]
-    assert {row["model"] for row in rows} == {"popularity", "ease", "noisy"}
+    assert {row["model"] for row in rows} == {"popularity", "ease", "noisy", "random"}  # the last is added to all
     board = pd.read_csv(done.out / "leaderboard.csv")
     assert list(board.columns) == list(rows[0])
     assert [row["ndcg@3"] for row in rows] == board["ndcg@3"].tolist()
@@ -112,7 +112,14 @@ def test_the_files(done: Done) -> None:
     assert {path.name for path in done.out.iterdir()} == set(FILES)
     board = pd.read_csv(done.out / "leaderboard.csv").set_index("model")
     assert board.loc["ease", "ndcg@3"] > board.loc["popularity", "ndcg@3"]
-    assert board["seeds"].to_dict() == {"popularity": 1, "ease": 1, "noisy": 2}
+    assert board["seeds"].to_dict() == {"popularity": 1, "ease": 1, "noisy": 2, "random": 2}
+    assert board["ndcg@3_sd_seeds"].notna().to_dict() == {
+        "popularity": False,
+        "ease": False,
+        "noisy": True,
+        "random": True,
+    }
+    assert board["ndcg@3_sd_folds"].notna().all()
     assert set(board["folds"]) == {2}
     assert set(board["status"]) == {"ok"}
     lists = pd.read_parquet(done.out / "recommendations.parquet")
@@ -129,6 +136,8 @@ def test_the_files(done: Done) -> None:
     manifest = json.loads((done.out / "manifest.json").read_text())
     assert manifest["mlflow_run_id"] == done.answer["run_id"]
     assert manifest["failures"] == {}
+    assert manifest["controls"] == ["random"]
+    assert [model["name"] for model in spec["models"]] == ["popularity", "ease", "faulty"]
 
 
 def test_prefect_has_seen_all_of_it_end(done: Done) -> None:
@@ -240,6 +249,28 @@ def test_another_label_fits_nothing_anew(done: Done) -> None:
     assert ended.status == 0, ended.said
     assert len(done.place.stored("fit")) == before
     assert ended.err.count("fitted before") == len(CELLS)
+
+
+def test_two_protocols_side_by_side(done: Done) -> None:
+    asked = ["--also", "split.kind=random", "--out", "both", "--json"]
+    ended = done.place.run("compare", "spec.yaml", *asked)
+    assert ended.status == 0, ended.said
+    answer, out = json.loads(ended.out), done.place.folder / "both"
+    assert answer["leaderboard"] == done.answer["leaderboard"]  # finished before
+    also = answer["also"]
+    assert (also["out"], also["run_id"] != answer["run_id"]) == (str(out / "also"), True)
+    assert {path.name for path in (out / "also").iterdir()} == set(FILES)
+    assert yaml.safe_load((out / "also/spec.yaml").read_text())["split"]["kind"] == "random"
+    assert also["protocols"] == json.loads((out / "protocols.json").read_text())
+    assert also["protocols"]["names"] == ["k-fold split", "random split"]
+    ranks = {each["model"]: each["ranks"] for each in also["protocols"]["standings"]}
+    for place, rows in enumerate((answer["leaderboard"], also["leaderboard"])):
+        assert [row["model"] for row in rows] == sorted(ranks, key=lambda label: ranks[label][place])
+    page = (out / "report.html").read_text()
+    assert '<h2 id="protocols">Two protocols</h2>' in page
+    assert "Ranks under both" in page
+    assert "Two protocols" not in (out / "also/report.html").read_text()
+    assert "Kendall" in ended.err
 
 
 def test_recommendations_of_stored_models(done: Done) -> None:

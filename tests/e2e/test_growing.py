@@ -12,7 +12,7 @@ from faults.harness import Ended, Workplace
 
 WORLD = {"source": "synthetic", "users": 100, "items": 60, "interactions": 2500}
 SPLIT = {"kind": "temporal", "test": 0.2}
-MODELS = ["popularity", "ease"]
+MODELS = ["popularity", "random", "ease"]
 EVALUATION = {"metrics": ["ndcg"], "k": [5], "primary": "ndcg@5"}
 SPEC: dict[str, Any] = {"name": "grown", "split": SPLIT, "models": MODELS, "evaluation": EVALUATION}
 LATE = ("--late", "0.1", "--repeat", "0.1", "--seed", "3")

@@ -156,7 +156,7 @@ def test_the_worker_goes_on_where_a_killed_direct_run_was(up: Up) -> None:
     assert states["fit faulty seed 42"] == "Completed"
     after = parents(up.home)[-1]
     assert (after.run_id, after.status) == (before.run_id, "FINISHED")
-    assert children(up.home, after.run_id) == dict.fromkeys(("popularity", "ease", "faulty"), "FINISHED")
+    assert children(up.home, after.run_id) == dict.fromkeys(("popularity", "ease", "faulty", "random"), "FINISHED")
     assert len(parents(up.home)) == 2
 
 
@@ -249,10 +249,10 @@ def test_killed_in_mid_run_it_leaves_nothing_and_a_direct_run_goes_on(up: Up) ->
 
     ended = direct(up.home, overrides).wait()
     assert ended.status == 0, ended.said
-    assert ended.out.count("fitted before") == 2
+    assert ended.out.count("fitted before") == 3  # the random control too
     parent = parents(up.home)[-1]
     assert parent.status == "FINISHED"
-    assert children(up.home, parent.run_id) == dict.fromkeys(("popularity", "ease", "faulty"), "FINISHED")
+    assert children(up.home, parent.run_id) == dict.fromkeys(("popularity", "ease", "faulty", "random"), "FINISHED")
     assert "Running" not in flow_runs(up.home.home)
 
 

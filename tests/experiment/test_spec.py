@@ -265,3 +265,22 @@ class TestPaths:
         (folder / "conf" / "other.csv").touch()
         path = write(CONF, data={"source": "table", "interactions": "events.csv"})
         assert Experiment.load(path, ["data.interactions=other.csv"]).data.interactions == "conf/other.csv"
+
+
+class TestControls:
+    def test_what_is_left_out_is_added(self):
+        assert [model.row for model in spec(models=["ease"]).controls] == ["random", "popularity"]
+        assert [model.row for model in spec(models=["ease", "random"]).controls] == ["popularity"]
+        assert spec(models=["popularity", {"name": "random", "label": "dice"}]).controls == ()
+
+    def test_a_label_that_is_taken(self):
+        taken = [{"name": "ease", "label": "popularity"}, {"name": "mf", "label": "popularity-control"}]
+        found = spec(models=taken).controls
+        assert [(model.name, model.row) for model in found] == [("random", "random"), ("popularity", "popularity-2")]
+
+    def test_compared_beside_the_candidates_and_never_asked_for(self):
+        found = spec(models=["ease", "mf"], seeds=[1, 2])
+        assert [model.row for model, _ in found.candidates()] == ["ease", "mf", "mf"]
+        added = [("random", 1), ("random", 2), ("popularity", 1)]
+        assert [(model.row, seed) for model, seed in found.compared()][3:] == added
+        assert [model["name"] for model in found.document()["models"]] == ["ease", "mf"]

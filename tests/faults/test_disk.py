@@ -59,7 +59,7 @@ def test_full_in_mid_run(tmp_path: Path, small: Path, databases: Any) -> None:
     ended = place.run(FAULTY_WAITS_FOR=str(go_on))
     assert ended.status == 0, ended.said
     assert "popularity seed 42       fitted before" in ended.out
-    assert_recorded(place.home, ["popularity", "faulty"])
+    assert_recorded(place.home, ["popularity", "faulty", "random"])
 
 
 def test_full_from_the_start(tmp_path: Path, small: Path) -> None:

@@ -13,7 +13,7 @@ import psutil
 import pytest
 from faults.harness import SPEC, WORLD, Command, Workplace, recorded
 
-GOOD = ["popularity", "ease"]
+GOOD = ["popularity", "random", "ease"]
 REASONS = {
     "raise": "ZeroDivisionError: the third party's bug",
     "exit": "its process failed",
@@ -31,7 +31,7 @@ def faulty(deed: str) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def failed(tmp_path_factory: pytest.TempPathFactory, databases: Path, server: str) -> tuple[Workplace, Command]:
-    """A comparison in which every model but two fails in its own way."""
+    """A comparison in which every model but a few fails in its own way."""
     models = [*(faulty(deed) for deed in REASONS), {"name": "faulty", "does": "print", "label": "print"}, *GOOD]
     spec = {**SPEC, "models": models, "runner": {"timeout": 15, "memory": 0.6}}
     place = Workplace(tmp_path_factory.mktemp("failed"), spec).seed(databases)

@@ -62,7 +62,7 @@ def go_on_after_kills(place: Workplace, moments: list[Moment], with_children: bo
     assert ended.status == 0, ended.said
     assert "fitted before" in ended.out
     assert_same(place.result(), undisturbed)
-    assert_recorded(place.home, ["popularity", "mf", "faulty"])
+    assert_recorded(place.home, ["popularity", "mf", "faulty", "random"])
     assert "Running" not in flow_runs(place.home)
     place.assert_empty()
 
@@ -82,7 +82,7 @@ def test_killed_at_a_random_moment(tmp_path: Path, databases: Path, undisturbed:
     ended = place.run()
     assert ended.status == 0, ended.said
     assert_same(place.result(), undisturbed)
-    assert_recorded(place.home, ["popularity", "mf", "faulty"])
+    assert_recorded(place.home, ["popularity", "mf", "faulty", "random"])
     assert set(flow_runs(place.home)) <= {"Completed", "Crashed"}
     place.assert_empty()
     place.assert_kept_here()

@@ -48,7 +48,7 @@ def test_ctrl_c_in_mid_fit(place: Workplace, databases: Any, server: str, undist
     assert ended.status == 0, ended.said
     assert "fitted before" in ended.out
     assert_same(place.result(), undisturbed)
-    assert_recorded(place.home, ["popularity", "mf", "faulty"])
+    assert_recorded(place.home, ["popularity", "mf", "faulty", "random"])
 
 
 def test_term_in_mid_fit(place: Workplace, databases: Any, server: str) -> None:

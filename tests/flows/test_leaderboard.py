@@ -9,7 +9,8 @@ import pandas as pd
 import pytest
 from rich.console import Console
 
-from flows.leaderboard import BAR, leaderboard_table
+from flows.leaderboard import leaderboard_table
+from recsys.report.text_board import BAR
 
 ROW = {
     **{"model": "ease", "control": False, "status": "ok", "seeds": 1, "folds": 1, "tuned": False},

@@ -67,7 +67,7 @@ class TestInAComparison:
         monkeypatch.chdir(tmp_path)
         result = compare(spec())
         board = result.leaderboard.set_index("model")
-        assert board["tuned"].to_dict() == {"climber": True, "mine": True, "popularity": False}
+        assert board["tuned"].to_dict() == {"climber": True, "mine": True, "popularity": False, "random": False}
         facts = result.manifest["tuning"]
         assert set(facts) == {"climber", "mine"}
         assert {about["trials"] for about in facts.values()} == {5}
@@ -75,7 +75,7 @@ class TestInAComparison:
         assert facts["mine"]["changed"]["tilt"][0] == -0.9
         assert facts["climber"]["settings"]["epochs"] == 4
         report = (result.out / "report.html").read_text()
-        assert "<h3>Tuning</h3>" in report
+        assert '<h2 id="tuning">Tuning</h2>' in report
         assert f"tilt -0.9 → {facts['mine']['settings']['tilt']}" in report
         # The last fits are those of the settings found, on training and validation rows.
         assert [each["tilt"] for each in fits if each["name"] == "tilted"][-1] == facts["mine"]["settings"]["tilt"]
@@ -140,7 +140,7 @@ class TestAlone:
         assert [(run.run_id, run.status) for run in parents] == [(tuned.run_id, "FINISHED")]
         assert {run.tags["mlflow.parentRunId"] for run in trial_runs(home)} == {tuned.run_id}
         kept = Tracker(Settings()).client.list_artifacts(tuned.run_id)
-        assert [each.path for each in kept] == ["tuned.yaml"]
+        assert [each.path for each in kept] == ["tuned.yaml", "tuning.html"]
 
         (tmp_path / "tuned.yaml").write_text(tuned.text("spec.yaml"))
         ready = Experiment.load(tmp_path / "tuned.yaml")
@@ -148,8 +148,8 @@ class TestAlone:
         assert ready.models[1].settings()["tilt"] == tuned.found["mine"].settings["tilt"]
         one, other = compare(ready, overrides=["runner.workers=1"]), compare(spec(tuning={"trials": 5}))
         a, b = result_of(one.out), result_of(other.out)
-        assert a["leaderboard"].pop("tuned").tolist() == [False] * 3
-        assert sorted(b["leaderboard"].pop("tuned")) == [False, True, True]
+        assert a["leaderboard"].pop("tuned").tolist() == [False] * 4
+        assert sorted(b["leaderboard"].pop("tuned")) == [False, False, True, True]
         assert_same(a, b)
         before = len(fits)
         assert tune(spec(tuning={"trials": 5})).found == tuned.found
@@ -179,7 +179,8 @@ def test_the_command(tmp_path: Path, databases: Path) -> None:
     assert answer["spec"] == "spec-tuned.yaml"
     text = written.read_text()
     assert text.startswith("# Made by `recsys tune` from spec.yaml: 3 trials, ndcg@10 on the validation part.\n")
-    assert yaml.safe_load(text)["models"][1] == {"name": "ease", **ease["settings"]}
+    found = {name: value for name, value in ease["settings"].items() if value is not None}
+    assert yaml.safe_load(text)["models"][1] == {"name": "ease", **found}
 
     again = place.run("tune", "spec.yaml", "--json")
     assert (again.status, json.loads(again.out)["error"]["message"]) == (2, "is there already")

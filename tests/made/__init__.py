@@ -102,13 +102,18 @@ def job(folder: Path, data: Dataset, part: Fold, experiment: Experiment, seed: i
     return found.model_copy(update=changes)
 
 
-def cells(folder: Path, experiment: Experiment, data: Dataset, parts: Sequence[Fold]) -> list[CellResult]:
-    """Every cell of an experiment fitted and evaluated in this process, below the folder; run ids are `run 0`, …"""
+def cells(
+    folder: Path, experiment: Experiment, data: Dataset, parts: Sequence[Fold], controls: bool = False
+) -> list[CellResult]:
+    """Every cell of an experiment fitted and evaluated in this process, below the folder; run ids are `run 0`, …
+
+    controls: with those that a comparison adds.
+    """
     done: list[CellResult] = []
     for number, part in enumerate(parts):
         place = folder / f"part {number}"
         dataset_at, fold_at = stored(place, data, replace(part, number=number))
-        for model, seed in experiment.candidates():
+        for model, seed in experiment.compared() if controls else experiment.candidates():
             fit, evaluation = place / f"{model.row} {seed} fit", place / f"{model.row} {seed} evaluation"
             fit.mkdir()
             evaluation.mkdir()

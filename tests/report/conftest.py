@@ -135,6 +135,7 @@ def write_board(
         "split": {"digest": "b2" * 32, "folds": [account(data, each, 4.0) for each in split(data, RandomSplit())]},
         "code": "c3" * 32,
         "source": {"git.commit": "d4" * 20, "git.dirty": "true"},
+        "choices": choices,
         "passports": {each: passport_hash(each, **choices) for each in columns},
         "versions": {"python": "3.11.7", "numpy": "2.3.0", "torch": "2.13.0"},
         "seeds": list(seeds),

@@ -5,25 +5,31 @@ from __future__ import annotations
 import base64
 import dataclasses
 import hashlib
+import json
 import re
 
 import numpy as np
 import pytest
+import yaml
 from made.pages import Page, check
 
 from recsys.comparison.assemble import CellResult, assemble
 from recsys.comparison.evaluation import Evaluation
+from recsys.comparison.protocols import Protocols, Standing
 from recsys.data.summary import summarise
 from recsys.experiment.lists import Lists
 from recsys.experiment.spec import Experiment
+from recsys.metrics.passport import passport_hash
 from recsys.report.board import Board
 from recsys.report.definitions import definitions, shared_choices
+from recsys.report.facts import settings
 from recsys.report.page import write_report
+from recsys.report.protocols import protocols_section
 from recsys.splits.account import account
 from recsys.splits.config import RandomSplit
 from recsys.splits.splitting import split
 
-SECTIONS = ["Leaderboard", "Quality by list length", "Cost", "Training", "Data", "Settings"]
+SECTIONS = ["Leaderboard", "Cost", "Quality by list length", "Training", "Data", "Settings"]
 HOSTILE = "<script>alert(1)</script>\"'&x{{ 7 * 7 }}"
 
 
@@ -192,6 +198,109 @@ def test_what_assemble_writes(tmp_path, data):
     assert {"0.1250", "0.5000", "0.50", "2.00"} <= set(page.texts("td"))
 
 
+class TestLeaks:
+    LEAK = {
+        **{"check": "near_duplicates", "severity": "warning", "message": "copies", "remedy": "one id", "count": 1234},
+        **{"fold": "", "rows": "first: row 5 (user 1, item <2>)", "values": {"found by popularity": [0.25, 0.125]}},
+        "models": {"ease": [0.5, 0.25], "popularity": [0.2, 0.1], "mf": [0.4, 0.3]},
+    }
+
+    def test_rows_and_what_they_are_worth(self, tmp_path, boards, made):
+        board, data = boards(tmp_path, (made("ease", 0.5), made("mf", 0.2), made("popularity", 0.1, control=True)))
+        manifest = json.loads((board / "manifest.json").read_text())
+        (board / "manifest.json").write_text(
+            json.dumps(manifest | {"leaks": [self.LEAK], "warnings": ["copies; one id"]})
+        )
+        write_report(tmp_path / "report.html", board, data)
+        page = Page((tmp_path / "report.html").read_text())
+        check(page)
+        for text in ("copies; one id", "near duplicates", "1,234", "found by popularity 0.2500 → 0.1250"):
+            assert text in page.prose
+        assert "NDCG@10 ease 0.5000 → 0.2500 and popularity 0.2000 → 0.1000" in page.prose  # the best and the controls
+        assert "item &lt;2&gt;" in page.text
+
+
+class TestSpread:
+    def test_beside_the_value_where_there_are_several_seeds(self, tmp_path, boards, made):
+        board, data = boards(tmp_path, (made("ease", 0.5), made("mf", 0.2)), seeds=(1, 2))
+        table = (board / "leaderboard.csv").read_text().splitlines()
+        place = table[0].split(",").index("ndcg@10_sd_seeds")
+        first = table[1].split(",")
+        first[place] = "0.0125"
+        (board / "leaderboard.csv").write_text("\n".join([table[0], ",".join(first), *table[2:]]) + "\n")
+        write_report(tmp_path / "report.html", board, data)
+        page = Page((tmp_path / "report.html").read_text())
+        check(page)
+        assert "over seeds" in page.prose
+        assert "over folds" not in page.prose
+        assert '<td data-value="0.0125">0.0125</td>' in page.text
+
+    def test_one_seed_has_none(self, report):
+        assert "over seeds" not in report().prose
+
+
+def test_controls_that_were_added_have_their_settings_too(tmp_path, boards, made):
+    models = (made("ease", 0.5), made("popularity-control", 0.1, control=True))
+    board, _ = boards(tmp_path, models)
+    spec = yaml.safe_load((board / "spec.yaml").read_text())
+    (board / "spec.yaml").write_text(yaml.safe_dump(spec | {"models": spec["models"][:1]}))
+    manifest = json.loads((board / "manifest.json").read_text())
+    (board / "manifest.json").write_text(json.dumps(manifest | {"controls": ["popularity-control"]}))
+    assert [(label, kind) for label, kind, _ in settings(Board.load(board))][1:] == [
+        ("popularity-control", "popularity")
+    ]
+
+
+class TestProtocols:
+    FOUND = Protocols(
+        names=("random split", "temporal split"),
+        metrics=("ndcg@10", "ndcg@10"),
+        standings=(
+            Standing("ease", False, (1, 2), (0.4, 0.2), (True, False)),
+            Standing("<mf>", False, (2, 1), (0.3, 0.25), (False, True)),
+            Standing("popularity", True, (3, 3), (0.1, 0.05), (None, None)),
+        ),
+        tau=-1.0,
+        low=-1.0,
+        high=0.5,
+        flips=("ease", "<mf>"),
+        reversed=(("ease", "<mf>"),),
+    )
+
+    def page(self, tmp_path, boards, found):
+        board, data = boards(tmp_path)
+        write_report(tmp_path / "report.html", board, data, found)
+        return Page((tmp_path / "report.html").read_text())
+
+    def test_both_orders_and_what_flips(self, tmp_path, boards):
+        page = self.page(tmp_path, boards, self.FOUND)
+        check(page)
+        assert "Two protocols" in page.texts("h2")
+        for text in (
+            "random split, as in the rest of this page, and temporal split",
+            "rank correlation of the two orders is −1.00, 95\xa0% interval −1.0000 to 0.5000",
+            "Only under random split among the best, and told apart from the best under temporal split: ease.",
+            "in opposite directions; under random split: ease before",
+        ):
+            assert text in page.prose.replace("&nbsp;", "\xa0"), text
+        assert "Rank of 3 models under random split and under temporal split" in page.text
+        assert page.text.count("<mf>") == 0
+
+    def test_nothing_flips(self, tmp_path, boards):
+        same = dataclasses.replace(self.FOUND, tau=1.0, low=None, high=None, flips=(), reversed=())
+        page = self.page(tmp_path, boards, same)
+        check(page)
+        assert "No verdict flips" in page.prose
+
+    def test_nothing_to_hold_against_each_other(self, tmp_path, boards):
+        none = dataclasses.replace(self.FOUND, standings=(), tau=None, low=None, high=None, flips=(), reversed=())
+        page = self.page(tmp_path, boards, none)
+        check(page)
+        assert "Fewer than two have a value" in page.prose
+        equal = dataclasses.replace(self.FOUND, tau=None, low=None, high=None)
+        assert "all have the same value" in protocols_section(equal)["lead"]
+
+
 class TestDefinitions:
     @pytest.fixture
     def board(self, tmp_path, boards):
@@ -210,5 +319,22 @@ class TestDefinitions:
         assert choices["Items the user has in training"] == "left out of the list"
 
     def test_choices_that_the_passports_deny_are_not_told(self, board):
-        other = dataclasses.replace(board, spec=board.spec | {"positive": 3.0})
+        denied = board.manifest["choices"] | {"positive": 3.0}
+        other = dataclasses.replace(board, manifest=board.manifest | {"choices": denied})
         assert shared_choices(other) == {}
+
+    def test_candidates_of_a_file_are_called_a_sample(self, board):
+        """The digest of the pairs is in the passport; the file's name is for people."""
+        choices = board.manifest["choices"] | {"candidates": "ab" * 32}
+        passports = {column: passport_hash(column, **choices) for column in board.columns}
+        assert passports.items().isdisjoint(board.manifest["passports"].items())
+        evaluation = board.spec["evaluation"] | {"candidates": "pairs.csv"}
+        sampled = dataclasses.replace(
+            board,
+            spec=board.spec | {"evaluation": evaluation},
+            manifest=board.manifest | {"choices": choices, "passports": passports},
+        )
+        assert shared_choices(sampled)["What a list may hold"] == (
+            "only the pairs of pairs.csv (SHA-256 abababababab…): a sample, never to be held against full ranking"
+        )
+        assert "full ranking, no sampled negatives" in shared_choices(board)["What a list may hold"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 
 import pytest
@@ -22,12 +23,9 @@ def row(label, value, difference=None, *, control=False, status="ok"):
 
 
 def board(*rows, best="ease", primary="ndcg@10", users=943, **manifest):
-    spec = {
-        "evaluation": {"primary": primary, "exclude_seen": True, "candidates": "train"},
-        "split": {"kind": "random"},
-        "refit": True,
-    }
-    manifest = {"best": best, "note": None, "split": {"folds": [FOLD]}} | manifest
+    spec = {"evaluation": {"primary": primary}}
+    about = {"best": best, "note": None, "split": {"folds": [FOLD]}, "choices": {"users": "warm"}}
+    manifest = about | manifest
     return Board(rows, (primary,), {}, {}, users, spec, "", manifest)
 
 
@@ -36,6 +34,27 @@ CLOSE = row("ials", 0.437, (-0.003, 0.004))
 FAR = row("knn", 0.40, (-0.04, 0.01))
 POPULARITY = row("popularity", 0.22, (-0.22, 0.01), control=True)
 RANDOM = row("random", 0.01, (-0.43, 0.01), control=True)
+
+
+class TestCost:
+    @staticmethod
+    def timed(given, seconds):
+        return dataclasses.replace(given, measured={"fit_seconds": seconds})
+
+    def test_the_cheapest_of_those_that_cannot_be_told_apart(self):
+        found = verdict(board(self.timed(EASE, 2.0), self.timed(CLOSE, 16.0), self.timed(FAR, 0.1))).points
+        assert found[0] == "Of the two, ease costs least: its fit took 8.0 times less than that of ials."
+
+    def test_of_three(self):
+        slim = row("slim", 0.436, (-0.004, 0.005))
+        found = verdict(board(self.timed(EASE, 30.0), self.timed(CLOSE, 3.0), self.timed(slim, 1.0))).points
+        assert found[0] == "Of these, slim costs least: its fit took 30 times less than that of ease."
+
+    @pytest.mark.parametrize("others", [(), (CLOSE,), (FAR,)])
+    def test_nothing_to_choose_by_cost(self, others):
+        timed = [self.timed(each, 2.0) for each in (EASE, *others)]
+        assert not any("costs least" in point for point in verdict(board(*timed)).points)
+        assert not any("costs least" in point for point in verdict(board(EASE, *others)).points)
 
 
 class TestHeadline:

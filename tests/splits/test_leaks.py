@@ -11,7 +11,7 @@ from recsys.errors import InputError
 from recsys.splits.account import account, positives
 from recsys.splits.config import SPLITS
 from recsys.splits.fold import Fold
-from recsys.splits.leaks import Case, check_fold, refuse_errors
+from recsys.splits.leaks import ERRORS, Case, check_fold, refuse_errors
 from recsys.splits.splitting import split
 
 
@@ -66,11 +66,11 @@ class TestLeaks:
     @pytest.mark.parametrize("kind", ["random", "leave-one-out", "temporal", "user-temporal", "k-fold", "cold-users"])
     def test_distinct_pairs_leak_nothing(self, world, kind):
         for fold in split(world, SPLITS[kind](kind=kind)):
-            assert check_fold(Case(world, fold, positive=4)) == []
+            assert check_fold(Case(world, fold, positive=4), ERRORS) == []
 
     def test_the_same_row_on_both_sides(self, make):
         data = make([0, 0, 1, 0, 1], [0, 1, 1, 0, 1], timestamp=[1, 2, 3, 1, 4])
-        found = {finding.check: finding for finding in check_fold(Case(data, fold_of(5, [3, 4])))}
+        found = {finding.check: finding for finding in check_fold(Case(data, fold_of(5, [3, 4])), ERRORS)}
         same = found["rows_on_both_sides"]
         np.testing.assert_array_equal(same.rows, [3])  # row 4 repeats a pair at another time
         assert same.count == 1
@@ -82,31 +82,31 @@ class TestLeaks:
 
     def test_coming_back_to_an_item_is_fine_where_seen_items_stay_in(self, make):
         data = make([0, 0, 0], [0, 1, 0], timestamp=[1, 2, 3])
-        assert check_fold(Case(data, fold_of(3, [2]), exclude_seen=False)) == []
-        assert [f.check for f in check_fold(Case(data, fold_of(3, [2])))] == ["positives_already_seen"]
+        assert check_fold(Case(data, fold_of(3, [2]), exclude_seen=False), ERRORS) == []
+        assert [f.check for f in check_fold(Case(data, fold_of(3, [2])), ERRORS)] == ["positives_already_seen"]
 
     def test_without_times_a_repeated_pair_is_no_proof(self, make):
         data = make([0, 0, 0], [0, 1, 0])
-        assert check_fold(Case(data, fold_of(3, [2]), exclude_seen=False)) == []
+        assert check_fold(Case(data, fold_of(3, [2]), exclude_seen=False), ERRORS) == []
 
     def test_a_repeat_that_is_no_positive(self, make):
         data = make([0, 0, 0, 1], [0, 1, 0, 1], timestamp=[1, 2, 3, 4], value=[5, 5, 1, 5])
-        assert check_fold(Case(data, fold_of(4, [2, 3]), positive=4)) == []
+        assert check_fold(Case(data, fold_of(4, [2, 3]), positive=4), ERRORS) == []
 
     def test_validation_counts_once_refitted(self, make):
         data = make([0, 0, 0], [0, 1, 1], timestamp=[1, 2, 3])
         fold = fold_of(3, [2], [1])
-        assert len(check_fold(Case(data, fold, refit=True))) == 1
-        assert check_fold(Case(data, fold, refit=False)) == []
+        assert len(check_fold(Case(data, fold, refit=True), ERRORS)) == 1
+        assert check_fold(Case(data, fold, refit=False), ERRORS) == []
 
     def test_history_counts(self, make):
         data = make([0, 1, 1], [0, 1, 1], timestamp=[1, 2, 3])
         fold = Fold.of(3, test=np.array([2]), validation=np.array([], int), history=np.array([1]))
-        assert [finding.check for finding in check_fold(Case(data, fold))] == ["positives_already_seen"]
+        assert [finding.check for finding in check_fold(Case(data, fold), ERRORS)] == ["positives_already_seen"]
 
     def test_many_are_counted_and_a_few_named(self, make):
         data = make([0] * 10, [0, 1, 2, 3, 4] * 2)
-        (finding,) = check_fold(Case(data, fold_of(10, [5, 6, 7, 8, 9])))
+        (finding,) = check_fold(Case(data, fold_of(10, [5, 6, 7, 8, 9])), ERRORS)
         assert finding.count == len(finding.rows) == 5
         assert finding.message.endswith(
             "first: row 6 (user 0, item 0), row 7 (user 0, item 10), row 8 (user 0, item 20)"
@@ -114,7 +114,7 @@ class TestLeaks:
 
     def test_no_positives(self, make):
         data = make([0, 0, 0], [0, 1, 2], value=[5, 4, 3])
-        (finding,) = check_fold(Case(data, fold_of(3, [2]), positive=4))
+        (finding,) = check_fold(Case(data, fold_of(3, [2]), positive=4), ERRORS)
         assert finding.check == "no_positives"
         assert "largest value there is 3" in finding.message
 

@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
 from recsys.comparison.assemble import CellResult
 from recsys.comparison.result import FILES, read_leaderboard
+from recsys.experiment.trials import TrialRecord, Tuned
 from recsys.metrics.passport import passport_hash
+from recsys.splits.leaks import Finding
 from recsys.store import file_digest
 from tasks import results
 from tasks.context import Cell
@@ -24,11 +27,11 @@ class FakeRecorder:
     """A recorder of run `parent` in experiment 7; notes what is logged."""
 
     def __init__(self):
-        self.parent = SimpleNamespace(run_id="parent", experiment_id="7")
+        self.parent = SimpleNamespace(run_id="parent", experiment_id="7", children={("constant", 42, 0): "child"})
         self.files, self.tags, self.metrics = {}, {}, {}
         self.tracker = SimpleNamespace(
             log_files=self.log_files,
-            tag=lambda run_id, tags: self.tags.update({run_id: tags}),
+            tag=lambda run_id, tags: self.tags.setdefault(run_id, {}).update(tags),
             log_metrics=lambda run_id, values: self.metrics.update({run_id: values}),
         )
 
@@ -116,11 +119,13 @@ class TestManifest:
 class TestRanking:
     def test_board_and_manifest(self, walked, recorder):
         run, data, split, done = walked(models=["constant", "popularity"])
-        board = rank_models.fn(done, {}, data, split, ["careful"], recorder, run)
+        found = Finding("time_overlap", "warning", "times overlap", "careful", 2, np.array([4, 9]))
+        board = rank_models.fn(done, {}, data, split, [found], recorder, run)
         assert (board.stage, board.key) == ("comparison", run.key)
         manifest = json.loads((board.folder / "manifest.json").read_text())
         assert (manifest["mlflow_run_id"], manifest["mlflow_experiment_id"]) == ("parent", "7")
-        assert (manifest["best"], manifest["warnings"]) == ("constant", ["careful"])
+        assert (manifest["best"], manifest["warnings"]) == ("constant", ["times overlap; careful"])
+        assert manifest["leaks"][0]["rows"].startswith("row 5 (user ")
         assert set(read_leaderboard(board.folder / "leaderboard.csv")["model"]) == {"constant", "popularity"}
 
     def test_is_made_anew_each_time(self, walked, recorder):
@@ -133,9 +138,9 @@ class TestRanking:
 class TestPublishing:
     @pytest.fixture
     def published(self, walked, recorder, links):
-        def publish(out=None, failures=None, failed=(), **changes):
+        def publish(out=None, failures=None, failed=(), tuned=None, **changes):
             run, data, split, done = walked(failed=failed, **changes)
-            board = rank_models.fn(done, failures or {}, data, split, [], recorder, run)
+            board = rank_models.fn(done, failures or {}, data, split, [], recorder, run, tuned or {})
             return publish_report.fn(board, data, out, recorder, run)
 
         return publish
@@ -158,26 +163,48 @@ class TestPublishing:
 
     def test_the_best_model_stands_on_the_run(self, published, recorder):
         result = published(models=["popularity", "constant"])
-        assert recorder.tags == {"parent": {"best": "constant"}}  # a control is never the best
+        assert recorder.tags["parent"]["best"] == "constant"  # a control is never the best
         value = result.leaderboard.set_index("model").loc["constant", "ndcg@10"]
         assert recorder.metrics == {"parent": {"best.ndcg_at_10": value}}
 
+    def test_what_was_tuned_stands_on_the_runs(self, published, recorder):
+        trial = TrialRecord(number=0, state="done", seconds=1.0, value=0.2, settings={})
+        tuned = Tuned(label="constant", metric="ndcg@10", best=0, trials=(trial,))
+        published(models=["popularity", "constant"], tuned={"constant": tuned})
+        assert (recorder.tags["parent"]["tuned"], recorder.tags["child"]["tuned"]) == ("constant", "true")
+
+    def test_runs_are_searched_by_data_split_and_passport(self, published, recorder):
+        manifest = published().manifest
+        of_both = {**recorder.tags["child"], "tuned": ""}
+        assert of_both == {
+            "data.digest": manifest["data"]["digest"],
+            "split.digest": manifest["split"]["digest"],
+            "passport": manifest["passports"]["ndcg@10"],
+            "tuned": "",
+        }
+        assert of_both.items() <= {**recorder.tags["parent"], "tuned": ""}.items()
+
+    def test_that_nothing_was_tuned_too(self, published, recorder):
+        published(models=["popularity", "constant"])
+        assert (recorder.tags["parent"]["tuned"], recorder.tags["child"]["tuned"]) == ("none", "false")
+
     def test_only_controls(self, published, recorder):
         published(models=["popularity"])
-        assert (recorder.tags, recorder.metrics) == ({}, {})
+        assert ("best" in recorder.tags["parent"], recorder.metrics) == (False, {})
 
     def test_nobody_has_the_primary(self, published, recorder):
         asked = {"metrics": ["ndcg", "rmse"], "primary": "rmse"}
         published(
             models=["constant", "watcher"], evaluation=asked, failures={"watcher": "too slow"}, failed=["watcher"]
         )
-        assert (recorder.tags, recorder.metrics) == ({}, {})
+        assert ("best" in recorder.tags["parent"], recorder.metrics) == (False, {})
 
     def test_table_and_link_for_prefect(self, published, links):
         result = published(models=["constant", "broken"], failures={"broken": "it never works"}, failed=["broken"])
         ok, broken = links["leaderboard"]
-        assert (ok["model"], ok["status"]) == ("constant", "ok")
-        assert ok["ndcg@10"] == float(f"{result.leaderboard['ndcg@10'][0]:.5g}")
-        assert (broken["status"], broken["ndcg@10"]) == ("it never works", None)
+        assert (ok["model"], ok["to best"], ok["group"]) == ("constant", "best", "a")
+        assert ok["ndcg@10"] == f"{result.leaderboard['ndcg@10'][0]:.4f}"
+        assert "┿" in ok["95 % interval"]
+        assert (broken["ndcg@10"], broken["95 % interval"], broken["fit s"]) == ("failed", "it never works", "")
         assert json.loads(json.dumps(links["leaderboard"], allow_nan=False)) == links["leaderboard"]
         assert links["mlflow-run"] == "http://127.0.0.1:5000/#/experiments/7/runs/parent?workflowType=machine_learning"

@@ -119,9 +119,13 @@ class TestSplit:
 
 
 class TestLeaks:
-    def test_none(self, run_of):
-        run = run_of()
-        assert check_leaks.fn(*prepared(run), run) == []
+    def test_a_random_split_learns_from_the_future(self, run_of):
+        run = run_of(split={"kind": "k-fold", "folds": 2, "validation": 0})
+        found = check_leaks.fn(*prepared(run), run)
+        assert [each.fold for each in found if each.check == "time_overlap"] == ["fold 1", "fold 2"]
+        told = [line[1] for line in run.reporter.told if line[0] == "warn"]
+        (said,) = [text for text in told if "newer than the oldest" in text]
+        assert said.endswith("(so in 2 folds)")
 
     def test_warnings_are_said_and_handed_on(self, run_of, monkeypatch):
         from recsys.splits.leaks import Finding
@@ -129,7 +133,7 @@ class TestLeaks:
         found = Finding("overlap", "warning", "times overlap", "split by time", 3, np.arange(3))
         monkeypatch.setattr(stages, "check_fold", lambda case: [found])
         run = run_of()
-        assert check_leaks.fn(*prepared(run), run) == ["times overlap; split by time"]
+        assert check_leaks.fn(*prepared(run), run) == [found]
         assert ("warn", "times overlap; split by time") in run.reporter.told
 
     def test_an_error(self, run_of):
