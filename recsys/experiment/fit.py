@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import shutil
 import time
@@ -44,6 +45,8 @@ def fit_and_recommend(job: Job, folder: Path, checkpoint: Path, tell: Tell) -> N
     if isinstance(model, ListMaker):
         lists, measured = _asked_for_lists(job, data, fold, model, steps)
     else:
+        for name in model.libraries:
+            importlib.import_module(name)
         model, train, measured = _fitted(job, data, fold, steps)
         started = time.perf_counter()
         lists = make_lists(job, data, fold, model, train)

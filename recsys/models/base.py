@@ -72,6 +72,8 @@ class Recommender(ABC):
     state: ClassVar[tuple[str, ...]] = ()
     stochastic: ClassVar[bool] = False
     """True where the seed changes the result; other models run once, under the first seed."""
+    libraries: ClassVar[tuple[str, ...]] = ()
+    """What a fit imports and takes long: imported before its time is taken."""
     control: ClassVar[bool] = False
     """True for a baseline that others are held against."""
     predicts_values: ClassVar[bool] = False

@@ -49,6 +49,7 @@ class IAls(TimedRecommender, VectorRecommender):
     needs = Needs(history=True)
     state = ("item_vectors", "item_biases", "spectrum")
     stochastic = True
+    libraries = ("torch",)
     spectrum: FloatArray
     """(embedding_size,) float32: the diagonal of the Gram matrix of the item vectors without `lift`, which has nothing
     beside it."""

@@ -53,6 +53,7 @@ class LightFmWarp(VectorRecommender):
         *("user_sums", "user_feature_rows", "user_names", "item_sums", "item_feature_rows", "item_names"),
     )
     stochastic = True
+    libraries = ("lightfm",)
     vectors: FloatArray
     """Of the training users, (n_users, embedding_size) float32."""
     fold_map: FloatArray

@@ -46,6 +46,7 @@ class LightGcn(VectorRecommender):
     needs = Needs(user=True, history=True)
     state = ("own_vectors", "history_vectors", "item_vectors", "item_biases")
     stochastic = True
+    libraries = ("torch",)
     watches_validation = True
     own_vectors: FloatArray
     """The share of a training user's own embedding in its vector, (n_users, embedding_size) float32."""

@@ -44,6 +44,7 @@ class Mf(Recommender):
     needs = Needs(user=True, values=True)
     state = ("user_factors", "item_factors", "user_biases", "item_biases", "scale")
     stochastic = True
+    libraries = ("torch",)
     predicts_values = True
     watches_validation = True
     user_factors: FloatArray

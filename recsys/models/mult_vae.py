@@ -55,6 +55,7 @@ class MultVae(VectorRecommender):
         "item_biases",
     )
     stochastic = True
+    libraries = ("torch",)
     watches_validation = True
     encoder: FloatArray
     """From a history of length 1 to the first hidden layer, (n_items, hidden_size)."""

@@ -59,6 +59,7 @@ class Multitask(VectorRecommender):
         *("query", "head", "linear_head", "fold_map", "scale"),
     )
     stochastic = True
+    libraries = ("torch",)
     predicts_values = True
     watches_validation = True
     user_inputs: FloatArray

@@ -58,6 +58,7 @@ class NeuralCf(Recommender):
     needs = Needs(user=True)
     state = ("user_vectors", "item_vectors", "item_biases", "dense", "output", "fold_map")
     stochastic = True
+    libraries = ("torch",)
     watches_validation = True
     user_vectors: FloatArray
     """What a training user puts into the product and into the first dense layer, (n_users, product + hidden)."""

@@ -59,6 +59,7 @@ class Sasrec(VectorRecommender):
     needs = Needs(history=True, timestamps=True)
     state = ("item_vectors", "item_biases", "positions", "attend", "mix", "inner", "outer", "norms")
     stochastic = True
+    libraries = ("torch",)
     watches_validation = True
     positions: FloatArray
     """Of a place in the window, (length, embedding_size)."""

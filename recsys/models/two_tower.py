@@ -74,6 +74,7 @@ class TwoTower(TimedRecommender, VectorRecommender):
     needs = Needs(history=True)
     state = ("history_vectors", "item_vectors", "item_biases", "vectors")
     stochastic = True
+    libraries = ("torch",)
     watches_validation = True
     history_vectors: FloatArray
     """What an item in the history adds to the user, (n_items, or 0 without history, embedding_size) float32."""

@@ -62,6 +62,7 @@ class WideDeep(Recommender):
     needs = Needs(history=True)
     state = ("user_vectors", "history_vectors", "item_vectors", "item_biases", "crosses", "dense", "output")
     stochastic = True
+    libraries = ("torch",)
     watches_validation = True
     user_vectors: FloatArray
     """Of training users with towers, (n_users or 0, embedding_size)."""
