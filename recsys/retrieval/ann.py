@@ -221,20 +221,14 @@ class VectorIndex:
     ) -> Quality:
         """Take the cheapest head and effort whose recall@k reaches the target, else the best of them, and say what it
         gives. A head of a quarter of the items or more is not tried: looking at all costs little more."""
-        least, best = self.shape.head, None
+        least, tried = self.shape.head, []
         for head, effort in TRIED:
-            head = max(head, least)
-            if head > max(least, len(self) // 4):
-                continue
-            if head != self.shape.head:
-                self._look_always_at(head)
-            quality = self.measure(queries, k, seen=seen, effort=effort)
-            if best is None or quality.recall > best[1].recall:
-                best = head, quality
-            if quality.recall >= target:
-                break
-        assert best is not None
-        head, quality = best
+            if head <= max(least, len(self) // 4):
+                self._look_always_at(max(head, least))
+                tried.append((self.shape.head, self.measure(queries, k, seen=seen, effort=effort)))
+                if tried[-1][1].recall >= target:
+                    break
+        head, quality = max(tried, key=lambda each: each[1].recall)
         self._look_always_at(head)
         self.effort, self.quality = quality.effort, (quality,)
         return quality
