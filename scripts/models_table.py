@@ -4,13 +4,16 @@
     python scripts/models_table.py --write                     put it into docs/models.md
     RECSYS_DATA_DIR=/data python scripts/models_table.py --measure ml-100k [MODEL]...
                                                                fit models on a set and keep the seconds
+    python scripts/models_table.py --board leaderboard.csv     keep the NDCG@10 that `recsys compare` left there
 
-What is fitted and measured stands in docs/models.json; everything else is read off the classes.
+What is fitted and measured stands in docs/models.json; everything else is read off the classes. The board is that of
+conf/tuned/ml-100k/all.yaml, where each model stands as it comes and, labelled `<name> tuned`, with the settings found.
 """
 
 from __future__ import annotations
 
 import argparse
+import csv
 import json
 import os
 import re
@@ -30,13 +33,13 @@ BEGIN, END = "<!-- models: scripts/models_table.py --write -->", "<!-- /models -
 SIZES = {"ml-100k": (943, 1_682, 100_000), "ml-1m": (6_040, 3_706, 1_000_209)}
 HEADER = (
     *("model", "kind", "paper", "needs", "predicts", "new users", "why"),
-    *("memory, ML-1M", "time, ML-1M", "measured s, ML-100K", "ML-1M"),
+    *("memory, ML-1M", "time, ML-1M", "measured s, ML-100K", "ML-1M", "NDCG@10, ML-100K", "tuned"),
 )
 PAPER = re.compile(r'"([^"]+?),?",? ([A-Z][A-Za-z]+ \d{4})')
 
 
 def table(measured: dict[str, dict[str, float]]) -> str:
-    """The table as Markdown; measured: CPU seconds of a fit and all lists, by set and model."""
+    """The table as Markdown; measured: CPU seconds of a fit and all lists, by set and model, and NDCG@10 by label."""
     rows = [HEADER, ("---",) * len(HEADER), *(row(name, measured) for name in BUILT_IN)]
     return "\n".join(f"| {' | '.join(cells)} |".replace("|  |", "| |") for cells in rows)
 
@@ -57,8 +60,14 @@ def row(name: str, measured: dict[str, dict[str, float]]) -> tuple[str, ...]:
         new_users(kind),
         "yes" if kind.explain is not Recommender.explain else "",
         *(("", "") if issubclass(kind, ListMaker) else laws),
-        *(f"{found:.1f}" if (found := measured.get(data, {}).get(name)) is not None else "" for data in SIZES),
+        *(shown(measured.get(data, {}).get(name), "{:.1f}") for data in SIZES),
+        *(shown(measured.get("ndcg@10", {}).get(label), "{:.3f}") for label in (name, f"{name} tuned")),
     )
+
+
+def shown(value: float | None, form: str) -> str:
+    """A number, or nothing where it was not measured."""
+    return "" if value is None else form.format(value)
 
 
 def kind_of(kind: type[Recommender]) -> str:
@@ -101,6 +110,7 @@ def written(page: str, block: str) -> str:
 def measure(data: str, names: list[str]) -> dict[str, float]:
     """CPU seconds of fitting each model as it comes on all rows of a set, and of the first ten items of every user."""
     import numpy as np
+    import torch  # what is imported does not count
     from choose_defaults import data_set
 
     from recsys.data.interactions import training_view
@@ -110,6 +120,7 @@ def measure(data: str, names: list[str]) -> dict[str, float]:
 
     whole, _, _ = data_set(data, 10**9)
     train = training_view(whole, np.arange(len(whole)), None, None)
+    torch.set_num_threads(1)
     found = {}
     for name in names:
         model = model_class(name)(model_class(name).Config.model_construct(name=name))
@@ -130,11 +141,16 @@ def main() -> None:
     parser.add_argument("names", nargs="*", metavar="MODEL", help="what to measure; default: all")
     parser.add_argument("--write", action="store_true", help="put the table into docs/models.md")
     parser.add_argument("--measure", metavar="SET", choices=SIZES, help="fit on ml-100k or ml-1m, keep the seconds")
+    parser.add_argument("--board", type=Path, metavar="FILE", help="a leaderboard.csv to keep the NDCG@10 of")
     asked = parser.parse_args()
     measured = read_measured()
     if asked.measure:
         names = asked.names or [name for name in BUILT_IN if not issubclass(model_class(name), ListMaker)]
         measured[asked.measure] = measured.get(asked.measure, {}) | measure(asked.measure, names)
+        MEASURED.write_text(json.dumps(measured, indent=1, sort_keys=True) + "\n")
+    elif asked.board:
+        with asked.board.open(encoding="utf-8") as file:
+            measured["ndcg@10"] = {row["model"]: round(float(row["ndcg@10"]), 4) for row in csv.DictReader(file)}
         MEASURED.write_text(json.dumps(measured, indent=1, sort_keys=True) + "\n")
     elif asked.write:
         PAGE.write_text(written(PAGE.read_text(), table(measured)))

@@ -43,7 +43,7 @@ class IAls(TimedRecommender, VectorRecommender):
         embedding_size: Annotated[PositiveInt, Between(16, 256, log=True)] = 64
         epochs: Annotated[PositiveInt, Between(5, 30)] = 10
         alpha: Annotated[PositiveFloat, Between(0.01, 2.0, log=True)] = 0.1
-        regularization: Annotated[PositiveFloat, Between(0.03, 3.0, log=True)] = 0.3
+        regularization: Annotated[PositiveFloat, Between(0.003, 3.0, log=True)] = 0.3
         frequency: Annotated[float, Field(ge=0, le=1), Between(0.0, 1.0)] = 0.5
 
     needs = Needs(history=True)

@@ -17,7 +17,7 @@ from recsys.models.registry import model_class
 from recsys.splits.config import RandomSplit
 
 ROOT = Path(__file__).resolve().parents[2]
-SPECS = sorted((ROOT / "conf").glob("*.yaml"))
+SPECS = sorted((ROOT / "conf").rglob("*.yaml"))
 
 SPLITS = [
     {"kind": "random", "test": 0.3, "seed": 7},
