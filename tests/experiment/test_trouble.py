@@ -129,7 +129,8 @@ WRONG = [
         {"models": [{"name": "ease", "regularisation": 5}]},
         "models[0].regularisation",
         "no such key",
-        "did you mean 'regularization'? Known: label, name, regularization",
+        "did you mean 'regularization'? Known: half_life_days, label, name, recency, recency_half_life_days, "
+        "regularization",
     ),
     ({"models": [{"name": "mf", "epochs": 0}]}, "models[0].epochs", "is 0", "a number above 0 is needed"),
     ({"models": [{"name": "mf", "epochs": 2.5}]}, "models[0].epochs", "is 2.5", "a whole number is needed"),
