@@ -14,7 +14,7 @@ from flows.command import Speech, say_stopped, status_of
 from flows.console import TerminalReporter
 from flows.engine import Engine
 from flows.environment import log_to_file
-from recsys.errors import disk_full
+from recsys.errors import ExpectedError, disk_full
 from recsys.settings import Settings
 from recsys.tracking.database import ensure_database, require_server
 
@@ -65,6 +65,14 @@ def orchestrated(name: str, settings: Settings, speech: Speech) -> Iterator[Call
     try:
         threading.Thread(target=open_database, daemon=True).start()
         yield ready
+    except ExpectedError:
+        raise
+    except Exception as error:
+        # Whatever it was that could not be written, Prefect's own database too.
+        full = disk_full(settings.root)
+        if full is not None:
+            raise full from error
+        raise
     finally:
         gc.enable()
         reporter.stop()
