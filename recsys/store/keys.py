@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import ast
+import dis
 import hashlib
 import importlib.util
 import json
-import threading
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
+from types import CodeType
 from typing import Any
 
 # The registry names every model: with it in the closure, adding one would make every stored fit stale.
 NOT_CODE_OF_A_STAGE = frozenset({"recsys.models.registry"})
 TEMPLATES = frozenset({".html", ".css", ".js"})
-# Python 3.11 fails with "AST constructor recursion depth mismatch" now and then where two threads parse at once.
-PARSING = threading.Lock()
 
 
 def digest(value: Any) -> str:
@@ -88,14 +87,27 @@ def _imported(name: str, path: Path) -> set[str]:
     top = name.split(".")[0]
     package = name if path.name == "__init__.py" else name.rpartition(".")[0]
     names: set[str] = set()
-    with PARSING:
-        tree = ast.parse(path.read_bytes())
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            names |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom):
-            base = package.rsplit(".", node.level - 1)[0] if node.level else ""
-            origin = ".".join(part for part in (base, node.module) if part)
-            names |= {origin} | {f"{origin}.{alias.name}" for alias in node.names}
+    for module, level, wanted in _import_statements(compile(path.read_bytes(), str(path), "exec", dont_inherit=True)):
+        base = package.rsplit(".", level - 1)[0] if level else ""
+        origin = ".".join(part for part in (base, module) if part)
+        names |= {origin} | {f"{origin}.{each}" for each in wanted}
     names |= {name.rsplit(".", depth)[0] for name in names | {name} for depth in range(1, name.count(".") + 1)}
     return {other for other in names if other.split(".")[0] == top and _source(other) is not None}
+
+
+def _import_statements(code: CodeType) -> Iterator[tuple[str, int, tuple[str, ...]]]:
+    """Module, level and names of every import in compiled code and in the functions and classes within it.
+
+    Not from a syntax tree: Python 3.11 fails with "AST constructor recursion depth mismatch" now and then where another
+    thread makes one at the same time, as `inspect` does.
+    """
+    loaded: list[Any] = [0, ()]
+    imports = dis.opmap["IMPORT_NAME"] in code.co_code[::2]  # most functions have none, and reading them takes long
+    for instruction in dis.get_instructions(code) if imports else ():
+        if instruction.opname == "IMPORT_NAME":
+            level, wanted = loaded
+            yield instruction.argval, level, wanted or ()
+        loaded = [loaded[1], instruction.argval]
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            yield from _import_statements(constant)

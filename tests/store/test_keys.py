@@ -30,6 +30,31 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     _home_of.cache_clear()
 
 
+def test_every_way_to_import_is_followed(package: Path) -> None:
+    from recsys.store.keys import _imported
+
+    for number in range(5):
+        (package / f"m{number}.py").write_text("")
+    (package / "all.py").write_text(
+        "import paquet.m0, json\nfrom . import m1 as x, nothing\nfrom .m2 import *\nclass C:\n"
+        "    def f(self):\n        return lambda: __import__('paquet.m4')\n"
+        "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import paquet.m3\n"
+    )
+    assert _imported("paquet.all", package / "all.py") == {"paquet", *(f"paquet.m{number}" for number in range(4))}
+
+
+def test_no_syntax_tree_is_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Python 3.11 fails where two threads make one at the same time, and we do not own the other thread."""
+    import ast
+
+    from recsys.store.keys import _imported
+
+    _imported.cache_clear()
+    code_digest.cache_clear()
+    monkeypatch.setattr(ast, "parse", None)
+    assert len(code_digest("recsys.experiment.fit")) == 64
+
+
 @pytest.mark.parametrize(("changed", "matters"), [("stage", True), ("near", True), ("far", True), ("other", False)])
 def test_closure_of_imports(package: Path, changed: str, matters: bool) -> None:
     before = code_digest("paquet.stage")
