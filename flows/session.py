@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterator
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +47,16 @@ class Options:
 
 
 options: ContextVar[Options] = ContextVar("options", default=Options())  # noqa: B039 -- frozen
+
+
+@contextlib.contextmanager
+def choosing(**changes: Any) -> Iterator[None]:
+    """Options that are others for the runs in the block."""
+    token = options.set(replace(options.get(), **changes))
+    try:
+        yield
+    finally:
+        options.reset(token)
 
 
 @contextlib.contextmanager

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import time
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -44,12 +43,12 @@ def run(
     require_writable(out or Path("runs"))
     with orchestrated("backtest", settings, speech) as ready:
         from flows.backtest import BacktestFailedError, backtest
-        from flows.session import options
+        from flows.session import choosing
 
         ready()
-        options.set(replace(options.get(), out=out))
         try:
-            done = backtest(experiment, every=every, periods=periods)
+            with choosing(out=out):
+                done = backtest(experiment, every=every, periods=periods)
         except BacktestFailedError as failed:
             show(failed.backtest, speech)
             failed.answer = answer_of(failed.backtest)

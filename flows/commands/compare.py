@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -123,14 +123,14 @@ def all_compared(
     """One flow after another, for experiments and where their results go; the first that fails ends it."""
     with orchestrated("compare", settings, speech) as ready:
         from flows.compare import ModelsFailedError, compare
-        from flows.session import options
+        from flows.session import choosing
 
         ready()
         done = []
         for experiment, out in asked:
-            options.set(replace(options.get(), out=out, fresh=fresh))
             try:
-                done.append(compare(experiment))
+                with choosing(out=out, fresh=fresh):
+                    done.append(compare(experiment))
             except ModelsFailedError as failed:
                 show(failed.comparison, experiment, speech)
                 failed.answer = answer_of(failed.comparison)

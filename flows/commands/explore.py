@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -43,11 +42,11 @@ def run(spec: Path, overrides: list[str], out: Path | None, speech: Speech) -> N
 def _explored(experiment: Experiment, out: Path | None, settings: Settings, speech: Speech) -> Explored:
     with orchestrated("explore", settings, speech) as ready:
         from flows.explore import explore
-        from flows.session import options
+        from flows.session import choosing
 
         ready()
-        options.set(replace(options.get(), out=out))
-        return explore(experiment)
+        with choosing(out=out):
+            return explore(experiment)
 
 
 def answer_of(done: Explored) -> dict[str, Any]:

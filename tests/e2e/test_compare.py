@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -301,7 +301,7 @@ def test_recommendations_of_stored_models(done: Done) -> None:
 def test_from_python(prefect: None, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A result as frames; a finished one comes back as it is, and `fresh` computes it anew."""
     from flows.compare import compare
-    from flows.session import options
+    from flows.session import choosing
     from recsys.experiment.spec import Experiment
 
     monkeypatch.chdir(tmp_path)
@@ -320,11 +320,8 @@ def test_from_python(prefect: None, home: Path, tmp_path: Path, monkeypatch: pyt
     again = compare(spec, ["evaluation.k=[3]"])
     assert again.cached
     assert again.run_id == result.run_id
-    token = options.set(replace(options.get(), fresh=True, out=tmp_path / "fresh"))
-    try:
+    with choosing(fresh=True, out=tmp_path / "fresh"):
         fresh = compare(spec, ["evaluation.k=[3]"])
-    finally:
-        options.reset(token)
     assert fresh.run_id != result.run_id
     assert fresh.out == tmp_path / "fresh"
     same = [name for name in result.leaderboard.columns if name not in MEASURED]
