@@ -31,7 +31,6 @@ from recsys.training.run import FitRun
 from recsys.training.validation import validation_of
 
 ROOT = Path(os.environ.get("RECSYS_DATA_DIR", "data"))
-DAY = 86_400_000_000
 
 
 def rows_of(name: str) -> pd.DataFrame:

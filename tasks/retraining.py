@@ -43,7 +43,7 @@ from recsys.models.registry import model_class, open_model
 from recsys.serving.about import MODEL, Facts
 from recsys.serving.bundle import open_bundle, write_bundle
 from recsys.serving.canary import check_canary
-from recsys.splits.fold import Fold, training_rows
+from recsys.splits.fold import Fold, save_folds, training_rows
 from recsys.store import Ref
 from recsys.tracking.pyfunc import bundle_of, save_pyfunc
 from recsys.tracking.registry import Version
@@ -100,9 +100,7 @@ def cut_window(dataset: Ref, night: Night) -> Ref:
     def build(folder: Path) -> None:
         data = Dataset.load(dataset.folder)
         folds = {WINDOW: window_fold(data, length, validation=share), FULL: full_fold(data, length)}
-        for number, fold in folds.items():
-            (folder / str(number)).mkdir()
-            replace(fold, number=number).save(folder / str(number))
+        save_folds((replace(fold, number=number) for number, fold in folds.items()), folder)
 
     ref = night.run.produce("window", window_key(night.spec, dataset, share), build)
     fold = Fold.load(ref.folder / str(WINDOW))

@@ -26,7 +26,7 @@ from recsys.experiment.keys import dataset_key, evaluation_key, fit_key, split_k
 from recsys.experiment.launch import run_child
 from recsys.models.registry import model_class
 from recsys.splits.account import account
-from recsys.splits.fold import Fold
+from recsys.splits.fold import Fold, save_folds
 from recsys.splits.leaks import Case, Finding, check_fold, refuse_errors
 from recsys.splits.splitting import split
 from recsys.store import Ref
@@ -62,9 +62,7 @@ def split_data(dataset: Ref, run: Run) -> Any:
     """The folds of the experiment: `0`, `1`, … in the stored folder."""
 
     def build(folder: Path) -> None:
-        for fold in split(Dataset.load(dataset.folder), run.spec.split):
-            (folder / str(fold.number)).mkdir()
-            fold.save(folder / str(fold.number))
+        save_folds(split(Dataset.load(dataset.folder), run.spec.split), folder)
 
     ref = run.produce("split", split_key(run.spec, dataset), build)
     data = Dataset.load(dataset.folder)

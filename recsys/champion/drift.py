@@ -16,8 +16,8 @@ from recsys.champion.looks import Look, looks
 from recsys.champion.periods import Periods, periods_of
 from recsys.config import BoolArray, Config, FloatArray
 from recsys.data.dataset import Dataset
+from recsys.data.interactions import DAY
 
-DAY = 86_400_000_000
 # Periods with fewer rows are not judged, nor is anything with fewer earlier periods that could be.
 FEWEST_ROWS = 50
 FEWEST_PERIODS = 8

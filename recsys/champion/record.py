@@ -12,11 +12,12 @@ from typing import Annotated, Any, Final, Literal, Self
 from pydantic import AfterValidator, AwareDatetime, FiniteFloat, ValidationError
 
 from recsys.champion.behaviour import Finding
-from recsys.champion.drift import DAY, Drift
+from recsys.champion.drift import Drift
 from recsys.champion.gate import Guard, Kind, Verdict
 from recsys.champion.sides import Pairing
 from recsys.comparison.bootstrap import Interval
 from recsys.config import Config
+from recsys.data.interactions import DAY
 from recsys.errors import InputError
 from recsys.experiment.retrain import Mode
 from recsys.experiment.trouble import explain

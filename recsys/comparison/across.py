@@ -10,13 +10,13 @@ from itertools import combinations
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import yaml
 
 from recsys.comparison.leaderboard import MEASURED, OK, SPREADS, Outcome, leaderboard, spread_column
 from recsys.comparison.result import rows_of
 from recsys.comparison.stored_run import StoredRun, changes
+from recsys.comparison.users import with_test_rows
 from recsys.errors import InputError
 from recsys.experiment.rebuild import Rebuilt
 from recsys.metrics.registry import is_primary, metric_key
@@ -85,7 +85,9 @@ def compare_runs(runs: Sequence[StoredRun], rebuilt: Rebuilt, folder: Path) -> N
     per_user = per_user.reindex(columns=["model", "seed", "fold", "user", *by_user])
     primary = spec.evaluation.primary
     outcomes = [_outcome(row, columns, primary) for row in rows]
-    board = leaderboard(_with_rows(per_user, rebuilt), outcomes, columns, primary, intervals=by_user)
+    folds = [rebuilt.fold(int(number)) for number in per_user["fold"].unique()]
+    weighed = with_test_rows(per_user, rebuilt.data, folds)
+    board = leaderboard(weighed, outcomes, columns, primary, intervals=by_user)
     board.frame.to_csv(folder / "leaderboard.csv", index=False)
     for name in ("intervals", "differences", "pairs"):
         getattr(board, name).to_csv(folder / f"{name}.csv", index=False)
@@ -139,16 +141,6 @@ def _refuse_other_folds(per_user: pd.DataFrame) -> None:
         if found != wanted:
             message = f"was evaluated on folds {found}, and {first} on folds {wanted}"
             raise InputError(label, message, "compare whole runs, or models on the same fold")
-
-
-def _with_rows(per_user: pd.DataFrame, rebuilt: Rebuilt) -> pd.DataFrame:
-    """The same with the test rows of each user, which weigh errors of predicted values."""
-    data, rows = rebuilt.data, np.zeros(len(per_user), dtype=np.int64)
-    for number in per_user["fold"].unique():
-        own = (per_user["fold"] == number).to_numpy()
-        counts = np.bincount(data.user[rebuilt.fold(int(number)).test], minlength=len(data.users))
-        rows[own] = counts[data.users.positions(per_user["user"][own])]
-    return per_user.assign(rows=rows)
 
 
 def _outcome(row: _Row, columns: Sequence[str], primary: str) -> Outcome:

@@ -20,6 +20,7 @@ from recsys.comparison.reasons import whys
 from recsys.comparison.result import read_leaderboard
 from recsys.comparison.segments import by_activity
 from recsys.comparison.shown import choose, shown_users
+from recsys.comparison.users import with_test_rows
 from recsys.data.dataset import Dataset
 from recsys.experiment.spec import Experiment
 from recsys.metrics.registry import parse_column
@@ -55,7 +56,7 @@ def closer_look(
         roles = choose(short[0], per_user, models, primary)
         told = whys(spec, opened[0], short[0], fits, list(roles))
         found = {
-            "segments": breakdown(whole, _with_rows(per_user, data, opened), labels, primary, spec.positive),
+            "segments": breakdown(whole, with_test_rows(per_user, data, opened), labels, primary, spec.positive),
             "agreement": agreements(short, labels),
             "users": shown_users(folder, short[0], per_user, labels, roles, primary, told),
         }
@@ -97,12 +98,3 @@ def _segments(fold: FoldLists) -> dict[str, Any]:
 
 def _shortened(fold: FoldLists) -> FoldLists:
     return replace(fold, lists={key: items[:, :LONGEST] for key, items in fold.lists.items()})
-
-
-def _with_rows(per_user: pd.DataFrame, data: Dataset, folds: Sequence[Fold]) -> pd.DataFrame:
-    """The same with the test rows of each user, which weigh errors of predicted values."""
-    position, rows = data.users.positions(per_user["user"]), np.zeros(len(per_user), dtype=np.int64)
-    for fold in folds:
-        own = (per_user["fold"] == fold.number).to_numpy()
-        rows[own] = np.bincount(data.user[fold.test], minlength=len(data.users))[position[own]]
-    return per_user.assign(rows=rows)

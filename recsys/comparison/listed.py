@@ -14,12 +14,11 @@ from scipy import sparse
 
 from recsys.config import BoolArray, FloatArray, IntArray
 from recsys.data.dataset import Dataset
+from recsys.data.interactions import DAY
 from recsys.metrics.hits import hits_of
 from recsys.metrics.truth import truth_of
 from recsys.splits.account import positives
 from recsys.splits.fold import Fold, shown_rows, training_rows
-
-DAY = 86_400_000_000  # microseconds
 
 
 @dataclass(frozen=True, eq=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
@@ -24,11 +25,7 @@ def by_activity(rows: IntArray) -> dict[str, BoolArray]:
     >>> {name: mask.tolist() for name, mask in by_activity(np.array([5, 150])).items() if mask.any()}
     {'new': [True, False], 'power': [False, True]}
     """
-    starts = [first for _, first in ACTIVITY] + [np.iinfo(np.int64).max]
-    return {
-        name: (rows >= first) & (rows < following)
-        for (name, first), following in zip(ACTIVITY, starts[1:], strict=True)
-    }
+    return _between(rows, ACTIVITY)
 
 
 def by_age(days: FloatArray) -> dict[str, BoolArray]:
@@ -36,8 +33,7 @@ def by_age(days: FloatArray) -> dict[str, BoolArray]:
 
     days: (n_users,), NaN where unknown: in none. Returns masks (n_users,) by name, those of empty segments too.
     """
-    starts = [first for _, first in AGE] + [np.inf]
-    return {name: (days >= first) & (days < after) for (name, first), after in zip(AGE, starts[1:], strict=True)}
+    return _between(days, AGE)
 
 
 def by_popularity(counts: IntArray) -> dict[str, BoolArray]:
@@ -56,3 +52,11 @@ def by_popularity(counts: IntArray) -> dict[str, BoolArray]:
     third[order] = np.minimum(3 * before // max(1, counts.sum()), 2)
     masks = {name: (third == number) & (counts > 0) for number, name in enumerate(POPULARITY)}
     return {**masks, "cold": counts == 0}
+
+
+def _between(values: IntArray | FloatArray, segments: Sequence[tuple[str, int]]) -> dict[str, BoolArray]:
+    """Which values lie in each segment: from its start to that of the next."""
+    starts = [first for _, first in segments] + [np.inf]
+    return {
+        name: (values >= first) & (values < after) for (name, first), after in zip(segments, starts[1:], strict=True)
+    }

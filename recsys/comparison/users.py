@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,8 +11,10 @@ from numpy.typing import NDArray
 
 from recsys.comparison.bootstrap import FEWEST_USERS, Bootstrap, bootstrap
 from recsys.config import BoolArray, FloatArray, IntArray
+from recsys.data.dataset import Dataset
 from recsys.metrics.registry import parse_column
 from recsys.metrics.value_errors import PLAIN
+from recsys.splits.fold import Fold
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,6 +92,15 @@ def user_values(per_user: pd.DataFrame, labels: Sequence[str], columns: Sequence
         present[column] = np.count_nonzero(weights[column], axis=0) > 0
         _refuse_different_users(weights[column][:, present[column]], column)
     return UserValues(users, tuple(labels), values, weights, present)
+
+
+def with_test_rows(per_user: pd.DataFrame, data: Dataset, folds: Iterable[Fold]) -> pd.DataFrame:
+    """The users' values with the column `rows`: the test rows of each user, which weigh errors of predicted values."""
+    position, rows = data.users.positions(per_user["user"]), np.zeros(len(per_user), dtype=np.int64)
+    for fold in folds:
+        own = (per_user["fold"] == fold.number).to_numpy()
+        rows[own] = np.bincount(data.user[fold.test], minlength=len(data.users))[position[own]]
+    return per_user.assign(rows=rows)
 
 
 def _averaged(

@@ -11,6 +11,7 @@ from scipy import sparse
 from recsys.config import FloatArray, IntArray
 from recsys.data.dataset import Dataset, Entities
 from recsys.data.features import one_hot, titles
+from recsys.data.interactions import DAY
 from recsys.data.summary import summarise
 
 TOP = 25
@@ -19,7 +20,6 @@ MOST_LEVELS = 40
 MOST_PERIODS = 60
 # Up to so many days a period is a day, then a month, then a year, or as many years as make MOST_PERIODS at most.
 DAYS, MONTHS = 62, 5 * 366
-DAY = 86_400 * 10**6
 
 Unit = Literal["day", "month", "year"]
 

@@ -14,7 +14,7 @@ from recsys.errors import InputError
 from recsys.experiment.keys import dataset_key, split_key
 from recsys.experiment.spec import Experiment
 from recsys.settings import Settings
-from recsys.splits.fold import Fold
+from recsys.splits.fold import Fold, save_folds
 from recsys.splits.splitting import split
 from recsys.store import Ref, Store
 
@@ -47,9 +47,7 @@ def rebuilt(spec: Experiment, manifest: Mapping[str, Any], settings: Settings, p
         load(spec.data, spec.predefined, settings, progress, expected=found).save(folder)
 
     def build_split(folder: Path) -> None:
-        for fold in split(Dataset.load(dataset.folder), spec.split):
-            (folder / str(fold.number)).mkdir()
-            fold.save(folder / str(fold.number))
+        save_folds(split(Dataset.load(dataset.folder), spec.split), folder)
 
     dataset = store.produce("dataset", dataset_key(spec, found), build_dataset)
     folds = store.produce("split", split_key(spec, dataset), build_split)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -93,3 +94,10 @@ def _union(n: int, *parts: IntArray) -> IntArray:
     for rows in parts:
         there[rows] = True
     return np.flatnonzero(there)
+
+
+def save_folds(folds: Iterable[Fold], folder: Path) -> None:
+    """Write each fold to the folder of its number, `0`, `1`, …, below an existing one."""
+    for fold in folds:
+        (folder / str(fold.number)).mkdir()
+        fold.save(folder / str(fold.number))

@@ -13,6 +13,7 @@ import pandas as pd
 from recsys.config import BoolArray, FloatArray, IntArray
 from recsys.data.dataset import Dataset, Entities
 from recsys.data.features import titles
+from recsys.data.interactions import DAY
 from recsys.splits.choices import overlap
 from recsys.splits.leaks_case import Case, Finding, among
 
@@ -27,7 +28,6 @@ NAMED: Final = 0.5
 # Share of known users or items from which dates after the cut are no slips of the pen, and of pairs of rows up to which
 # a split is one cut in time.
 LATER: Final = 0.01
-DAY: Final = 86_400 * 10**6
 YEARS: Final = 20 * 365 * DAY
 _ISO_DATE = r"\d{4}-\d{2}-\d{2}"
 _DAYS = re.compile(r"date|time|day|_at$", re.IGNORECASE)

@@ -17,13 +17,12 @@ import pandas as pd
 from recsys.comparison.assemble import CellResult
 from recsys.comparison.evaluation import evaluate_lists
 from recsys.data.dataset import Dataset, Entities
+from recsys.data.interactions import DAY
 from recsys.experiment.cells import job_of
 from recsys.experiment.fit import fit_and_recommend
 from recsys.experiment.job import Job
 from recsys.experiment.spec import Experiment
 from recsys.splits.fold import Fold
-
-DAY = 86_400 * 10**6
 
 
 def entities(ids: Sequence[Any], **features: Any) -> Entities:

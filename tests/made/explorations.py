@@ -10,12 +10,11 @@ import pandas as pd
 from recsys.data.build import build
 from recsys.data.config import DataOptions
 from recsys.data.dataset import Dataset
+from recsys.data.interactions import DAY
 from recsys.data.raw import Raw
 from recsys.experiment.exploring import exploration
 from recsys.experiment.spec import Experiment
 from recsys.splits.splitting import split
-
-DAY = 86_400 * 10**6
 
 
 def dataset(rows: list[tuple[Any, ...]], options: DataOptions | None = None, **more: Any) -> Dataset:

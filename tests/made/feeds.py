@@ -12,9 +12,9 @@ import pandas as pd
 from recsys.config import IntArray
 from recsys.data.config import SyntheticData
 from recsys.data.dataset import Dataset, Entities
+from recsys.data.interactions import DAY
 from recsys.data.synthetic import load
 
-DAY = 86_400 * 10**6
 Random = np.random.Generator
 Poison = Callable[[Dataset, IntArray, Random], Dataset]
 

@@ -16,6 +16,7 @@ from installed import browser as installed_browser
 
 from recsys.comparison.leaderboard import OK, Outcome, leaderboard
 from recsys.data.dataset import Dataset, Entities
+from recsys.data.interactions import DAY
 from recsys.data.summary import summarise
 from recsys.metrics.passport import passport_hash
 from recsys.metrics.registry import METRICS, column, is_primary
@@ -23,7 +24,6 @@ from recsys.splits.account import account
 from recsys.splits.config import RandomSplit
 from recsys.splits.splitting import split
 
-DAY = 86_400 * 10**6
 SWITCHES = (
     *("--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-sync"),
     *("--disable-background-networking", "--disable-component-update"),

@@ -13,10 +13,10 @@ from pydantic import Field, NonNegativeInt, PositiveInt
 
 from recsys.config import Config
 from recsys.data.dataset import Dataset
+from recsys.data.interactions import DAY
 from recsys.data.text import count
 from recsys.errors import InputError
 
-DAY = 86_400_000_000  # microseconds
 EPOCH = dt.date(1970, 1, 1)
 Share = Annotated[float, Field(ge=0, lt=1)]
 
