@@ -11,8 +11,9 @@ import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from recsys.processes import cores, wait_until
@@ -49,19 +50,20 @@ def _demo(folder: Path) -> Iterator[Figure]:
     yield whole
     yield _overhead("of it, not fit, scoring or metrics", whole, home, "≤ 30 s")
     yield command("the same spec again, finished", words, "≤ 3 s", runs=5, cwd=folder, env=env)
-    warm = command("the same, everything fitted anew, warm home", [*words, "--fresh"], "", cwd=folder, env=env)
-    yield warm
-    yield _overhead("of it, not fit, scoring or metrics", warm, home, "≤ 20 s")
+    yield from _fresh("the same, everything fitted anew, warm home", words, env, "≤ 20 s")
     with _servers(home) as url:
-        served = command(
-            "the same against running servers",
-            [*words, "--fresh"],
-            "",
-            cwd=folder,
-            env={**env, "PREFECT_API_URL": url},
-        )
-    yield served
-    yield _overhead("of it, not fit, scoring or metrics", served, home, "≤ 12 s")
+        yield from _fresh("the same against running servers", words, {**env, "PREFECT_API_URL": url}, "≤ 12 s")
+
+
+def _fresh(what: str, words: Sequence[str], env: dict[str, str], target: str) -> tuple[Figure, Figure]:
+    """The run with the median overhead of three, and that overhead."""
+    home = Path(env["RECSYS_HOME"])
+    runs = []
+    for _ in range(3):
+        whole = command(what, [*words, "--fresh"], "", cwd=home.parent, env=env)
+        runs.append((whole, _overhead("of it, not fit, scoring or metrics", whole, home, target)))
+    runs.sort(key=lambda run: run[1].wall)
+    return replace(runs[1][0], runs=3), replace(runs[1][1], runs=3)
 
 
 def _overhead(what: str, whole: Figure, home: Path, target: str) -> Figure:
