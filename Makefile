@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo test install up soak bench constraints clean
+.PHONY: demo test install up soak bench bench-compare constraints clean
 .DEFAULT_GOAL := demo
 
 demo: install
@@ -26,7 +26,10 @@ soak: $(VENV)/.test-installed
 	$(BIN)/pytest -m soak --override-ini timeout=3600
 
 bench: $(VENV)/.test-installed
-	$(BIN)/python -m tests.benchmarks
+	PYTHONPATH=tests $(BIN)/python -m tests.benchmarks
+
+bench-compare: $(VENV)/.test-installed
+	PYTHONPATH=tests $(BIN)/python -m tests.benchmarks --compare
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \

@@ -6,10 +6,14 @@ import os
 import statistics
 import subprocess
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import numpy as np
+
+LOSS = 1.2
 
 
 @dataclass(frozen=True)
@@ -61,6 +65,23 @@ def command(
         load,
         runs,
     )
+
+
+def yardstick() -> float:
+    """CPU seconds of a fixed piece of work, of arrays and of plain Python: what the machine gives in these minutes."""
+    values = np.random.default_rng(0).random((400, 400))
+    began = time.process_time()
+    for _ in range(20):
+        values = values @ values
+        values /= values.max()
+        sorted(range(60_000), key=lambda number: -number % 1009)
+    return time.process_time() - began
+
+
+def slower(now: Mapping[str, float], then: Mapping[str, float]) -> dict[str, float]:
+    """How many times as long what takes over a fifth more takes now; both in yardsticks, what stands in both."""
+    shared = [what for what in now if then.get(what)]
+    return {what: now[what] / then[what] for what in shared if now[what] > LOSS * then[what]}
 
 
 def function(what: str, body: Callable[[], Any], target: str, *, runs: int = 5, note: str = "") -> Figure:
