@@ -19,6 +19,9 @@ from recsys.data.text import count, more_rows
 from recsys.errors import InputError
 
 NAMED = 3
+LARGEST = float(np.finfo(np.float32).max)
+# Models square weights and add them up over all rows, in numbers of 32 bits.
+HEAVIEST = 1e12
 
 
 def build(raw: Raw, options: DataOptions) -> Dataset:
@@ -41,6 +44,8 @@ def build(raw: Raw, options: DataOptions) -> Dataset:
     account = {"read": len(rows)}
     rows = settle(rows, options.duplicates, lambda again, first: _refuse_duplicates(raw, users, items, again, first))
     account["dropped_duplicates"] = account["read"] - len(rows)
+    if rows.value is not None and np.abs(rows.value).max(initial=0) > LARGEST:
+        raise InputError("data.duplicates", "a sum of values is too large: 3.4e38 at most", "take first or last")
     rows, dropped = drop_rare(rows, options)
     account |= dropped | {"kept": len(rows)}
     _refuse_too_little(raw, rows, account, users, items)
@@ -62,7 +67,7 @@ def build(raw: Raw, options: DataOptions) -> Dataset:
 
 
 def check_weight(data: Dataset, weight: str | None) -> None:
-    """Raise InputError where `data.weight` needs values that the data set does not have.
+    """Raise InputError where `data.weight` needs values that the data set does not have, or that are too large.
 
     Apart from `build`, since the weight changes nothing in the data set, and a stored one is used with any.
     """
@@ -73,6 +78,13 @@ def check_weight(data: Dataset, weight: str | None) -> None:
             "data.weight",
             f"'{weight}' needs values, and the data have none",
             "leave weight out, or name the column that holds them: data.columns.value",
+        )
+    largest = float(data.value.max())
+    if weight == "value" and largest > HEAVIEST:
+        raise InputError(
+            "data.weight",
+            f"'value' makes a row weigh {largest:g}, and models can add up to {HEAVIEST:g}",
+            "take weight: log, or leave it out",
         )
     n_negative = int(np.count_nonzero(data.value < 0))
     if n_negative:
@@ -169,18 +181,16 @@ def _values(raw: Raw) -> NDArray[np.float64] | None:
     value = _column(raw, "value", np.float64)
     if value is not None:
         _refuse_value(raw, value, ~np.isfinite(value), "a finite number is needed")
-        _refuse_value(raw, value, np.abs(value) > np.finfo(np.float32).max, "which is too large: 3.4e38 at most")
+        _refuse_value(raw, value, np.abs(value) > LARGEST, "which is too large: 3.4e38 at most")
     return value
 
 
-def _refuse_value(
-    raw: Raw, value: NDArray[np.float64], bad: NDArray[np.bool_], why: str, remedy: str | None = None
-) -> None:
+def _refuse_value(raw: Raw, value: NDArray[np.float64], bad: NDArray[np.bool_], why: str) -> None:
     rows = np.flatnonzero(bad)
     if len(rows):
         name, line = raw.locate(int(rows[0]))
         more = more_rows(len(rows) - 1, line)
-        raise InputError(f"{name}, row {line:,}", f"value is {value[rows[0]]:g}, {why}{more}", remedy)
+        raise InputError(f"{name}, row {line:,}", f"value is {value[rows[0]]:g}, {why}{more}", "mend that row")
 
 
 def _refuse_duplicates(raw: Raw, users: Space, items: Space, again: IntArray, first: IntArray) -> NoReturn:

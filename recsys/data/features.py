@@ -92,8 +92,10 @@ def _describe(values: pd.Series, name: str, place: str) -> tuple[pd.Series, Kind
     if _is_number(values.dtype):
         return values.astype("float64").where(np.isfinite(values.astype("float64"))), "number"
     if pd.api.types.is_datetime64_any_dtype(values.dtype):
-        days = (values.dt.tz_localize(None) - pd.Timestamp(0)) / pd.Timedelta(days=1)
-        return days, "number"
+        # In their own unit: coarse ones reach beyond what nanoseconds hold.
+        moments = values.dt.tz_localize(None).to_numpy()
+        days = (moments - np.array(0, moments.dtype)) / np.timedelta64(1, "D")
+        return pd.Series(days, index=values.index), "number"
     if len(present) and isinstance(present.iloc[0], (list, tuple, set, np.ndarray)):
         return _joined(values, name, place), "labels"
     if pd.api.types.is_bool_dtype(present.infer_objects().dtype):

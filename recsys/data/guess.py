@@ -99,7 +99,7 @@ def _is_id(column: Column) -> bool:
 
 def _recurs(column: Column) -> bool:
     """Whether values come again, as those of an id do and those of a number of an event do not."""
-    return _is_id(column) and pc.count_distinct(column.data).as_py() < len(column) and not _is_fraction(column)
+    return _is_id(column) and len(column.data.unique()) < len(column) and not _is_fraction(column)
 
 
 def _is_fraction(column: Column) -> bool:

@@ -5,15 +5,18 @@ Harper and Konstan, "The MovieLens Datasets: History and Context", ACM TiiS 5(4)
 
 from __future__ import annotations
 
+import numpy as np
 import pandas as pd
-import pyarrow as pa
 
+from recsys.config import IntArray
 from recsys.data.movielens_files import FACTS, Files
 from recsys.data.raw import Clock, Origin, Raw
 from recsys.data.text import TextFile, headless, open_text
+from recsys.data.values import Column, numbers, times
 from recsys.errors import InputError
 
-MICRO = 1_000_000
+RATINGS = ("userId", "movieId", "rating", "timestamp")
+MOVIES = ("movieId", "title", "genres")
 NO_GENRES = "(no genres listed)"
 AGES_1M = {1: "under 18", 18: "18-24", 25: "25-34", 35: "35-44", 45: "45-49", 50: "50-55", 56: "56+"}
 OCCUPATIONS_1M = (
@@ -69,9 +72,7 @@ def _read_100k(files: Files) -> Raw:
     labels = ["|".join(genre for genre, flag in zip(genres, row, strict=True) if flag) for row in flags]
     year = _year(movie["title"]).fillna(movie["release"].str.extract(r"(\d{4})$")[0].astype("float64"))
     items = pd.DataFrame({"item": movie["item"], "title": movie["title"], "year": year, "genres": labels})
-    user = _frame(users, "user")
-    user["age"] = user["age"].astype("float64")
-    return _raw(ratings, items, user)
+    return _raw(ratings, items, _frame(users, "user", "age"))
 
 
 def _read_1m(files: Files) -> Raw:
@@ -82,14 +83,20 @@ def _read_1m(files: Files) -> Raw:
     )
     movies = headless(*files.read("movies.dat"), "::", ("item", "title", "genres"), "iso-8859-1")
     users = headless(*files.read("users.dat"), "::", ("user", "gender", "age", "occupation", "zip"))
-    user = _frame(users, "user")
-    user["age"] = user["age"].astype("int64").map(AGES_1M)
-    user["occupation"] = user["occupation"].astype("int64").map(dict(enumerate(OCCUPATIONS_1M)))
+    user = _frame(users, "user", "age", "occupation")
+    user["age"] = user["age"].map(AGES_1M)
+    user["occupation"] = user["occupation"].map(dict(enumerate(OCCUPATIONS_1M)))
     return _raw(ratings, _movies(movies, "item"), user, "order" if ordered else "time")
 
 
 def _read_csv(files: Files) -> Raw:
-    return _raw(open_text(*files.read("ratings.csv")), _movies(open_text(*files.read("movies.csv")), "movieId"), None)
+    ratings, movies = open_text(*files.read("ratings.csv")), open_text(*files.read("movies.csv"))
+    for file, columns in ((ratings, RATINGS), (movies, MOVIES)):
+        if file.header != columns:
+            raise InputError(
+                file.name, f"its columns are {', '.join(file.header)}", f"the official file has {', '.join(columns)}"
+            )
+    return _raw(ratings, _movies(movies, "movieId"), None)
 
 
 def _movies(file: TextFile, id_column: str) -> pd.DataFrame:
@@ -100,9 +107,29 @@ def _movies(file: TextFile, id_column: str) -> pd.DataFrame:
     )
 
 
-def _frame(file: TextFile, id_column: str) -> pd.DataFrame:
-    frame = file.read([name for name in file.header if name]).to_pandas()
-    return frame.assign(**{id_column: frame[id_column].astype("int64")})
+def _frame(file: TextFile, *whole: str) -> pd.DataFrame:
+    """A file that describes movies or users. whole: its columns of whole numbers; the others are text."""
+    columns = _columns(file)
+    return pd.DataFrame(
+        {name: _whole(column) if name in whole else column.data.to_pandas() for name, column in columns.items()}
+    )
+
+
+def _columns(file: TextFile) -> dict[str, Column]:
+    table = file.read([name for name in file.header if name])
+    origins = (Origin(file.name, table.num_rows, file.line),)
+    return {name: Column(name, table[name], origins) for name in table.column_names}
+
+
+def _whole(column: Column) -> IntArray:
+    """A column of text as int64, (n,). Raises InputError for the first value that is no whole number."""
+    found = numbers(column)
+    column.refuse((found != np.floor(found)) | (np.abs(found) >= 2**53), _not_whole)
+    return found.astype(np.int64)
+
+
+def _not_whole(value: str) -> tuple[str, str]:
+    return f"'{value}', a whole number is needed", "get the official files again"
 
 
 def _year(title: pd.Series) -> pd.Series:
@@ -111,18 +138,15 @@ def _year(title: pd.Series) -> pd.Series:
 
 
 def _raw(file: TextFile, items: pd.DataFrame, users: pd.DataFrame | None, clock: Clock = "time") -> Raw:
-    user, item, value, timestamp = file.header
-    types = {user: pa.int64(), item: pa.int64(), value: pa.float64(), timestamp: pa.int64()}
-    table = file.read(file.header, types)
-    seconds = table[timestamp].to_numpy()
+    columns = _columns(file)
+    user, item, value, timestamp = columns.values()
     interactions = pd.DataFrame(
         {
-            "user": table[user].to_numpy(),
-            "item": table[item].to_numpy(),
-            "value": table[value].to_numpy(),
-            "timestamp": seconds * MICRO if clock == "time" else seconds,
+            "user": _whole(user),
+            "item": _whole(item),
+            "value": numbers(value),
+            "timestamp": times(timestamp) if clock == "time" else _whole(timestamp),
         },
         copy=False,
     )
-    origins = {"interactions": (Origin(file.name, table.num_rows, file.line),)}
-    return Raw(interactions, items, users, clock=clock, place=file.name, origins=origins)
+    return Raw(interactions, items, users, clock=clock, place=file.name, origins={"interactions": user.origins})

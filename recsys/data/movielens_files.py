@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import lzma
+import struct
 import zipfile
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -13,6 +16,9 @@ from recsys.data.progress import Progress, silent
 from recsys.errors import InputError
 from recsys.settings import Settings
 from recsys.store import file_digest
+
+# What reading an archive raises, depending on the byte that is wrong.
+DAMAGED = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error, EOFError, OSError, RuntimeError, ValueError)
 
 
 @dataclass(frozen=True)
@@ -84,7 +90,7 @@ class Files:
         try:
             with zipfile.ZipFile(self.root) as archive:
                 return f"{self.root}/{found}", archive.read(found)
-        except (zipfile.BadZipFile, EOFError, OSError, RuntimeError, NotImplementedError) as error:
+        except DAMAGED as error:
             raise _damaged(self.root, error) from error
 
     def missing(self) -> list[str]:
@@ -110,7 +116,7 @@ class Files:
         try:
             with zipfile.ZipFile(self.root) as archive:
                 return archive.namelist()
-        except (zipfile.BadZipFile, OSError) as error:
+        except DAMAGED as error:
             raise _damaged(self.root, error) from error
 
 

@@ -235,7 +235,7 @@ def _line_of_features(features: dict[str, dict[str, Any]]) -> str:
     def one(name: str, about: dict[str, Any]) -> str:
         if about["kind"] == "number" and "min" in about:
             return f"{name} ({about['min']:g} to {about['max']:g})"
-        if about["kind"] in ("category", "labels"):
+        if "distinct" in about and about["kind"] in ("category", "labels"):
             return f"{name} ({about['distinct']:,} {about['kind'] if about['kind'] == 'labels' else 'categories'})"
         return f"{name} ({about['kind']})"
 

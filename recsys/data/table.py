@@ -6,6 +6,7 @@ from typing import Any, Protocol
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 
 from recsys.config import FloatArray, IntArray
 from recsys.data.as_of import refuse_no_times, rows_until
@@ -154,13 +155,31 @@ def _entities(path: str, kind: str, columns: Columns) -> Part:
 
 
 def entities_of(found: dict[str, Column], kind: str, id_column: str) -> pd.DataFrame:
-    """Users or items as in Raw, from all columns of their table. Raises InputError where an id is missing or none."""
+    """Users or items as in Raw, from all columns of their table.
+
+    Raises InputError where an id is missing or none, and for a feature that cannot be read.
+    """
     frame: dict[str, pd.Series] = {kind: ids(found[id_column])}
     for name, column in found.items():
         if name != id_column:
             # The id has taken the name of its kind; a feature of that name gets a longer one.
-            frame[name if name != kind else f"{name}_"] = column.data.to_pandas()
+            own = name
+            while own == kind or (own != name and own in found):
+                own = f"{own}_"
+            frame[own] = _feature(column)
     return pd.DataFrame(frame)
+
+
+def _feature(column: Column) -> pd.Series:
+    data, kind = column.data, column.data.type
+    try:
+        if pa.types.is_binary(kind) or pa.types.is_large_binary(kind):
+            data = data.cast(pa.string())
+        return data.to_pandas()
+    except (pa.ArrowException, ValueError, OverflowError) as error:
+        reason = str(error).splitlines()[0][:200]
+        message = f"column '{column.name}' of type {kind} holds values that cannot be read ({reason})"
+        raise InputError(column.file(), message, "mend them, or leave the column out") from error
 
 
 def _sessions(path: str, columns: Columns) -> Part:

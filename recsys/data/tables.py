@@ -7,14 +7,22 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from recsys.config import BoolArray
 from recsys.data.files import InputFile, find
 from recsys.data.raw import Origin
-from recsys.data.text import TextFile, open_text
+from recsys.data.text import TextFile, more_rows, open_text
 from recsys.data.values import MISSING, Column, is_text
 from recsys.errors import InputError
+
+# Types for which Arrow lacks most functions, and those that take their place.
+PLAIN = {pa.string_view(): pa.string(), pa.float16(): pa.float32()}
+# What Arrow raises for bytes that do not fit.
+DAMAGED = (pa.ArrowException, OSError, UnicodeDecodeError, MemoryError)
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,16 +36,30 @@ class ParquetFile:
     def file(self) -> pq.ParquetFile:
         try:
             return pq.ParquetFile(pa.BufferReader(pa.py_buffer(self.content)))
-        except (pa.ArrowInvalid, OSError) as error:
-            raise InputError(self.name, f"the file is damaged or not parquet ({error})", "write it anew") from error
+        except DAMAGED as error:
+            raise self._damaged(error) from error
 
-    @property
+    @cached_property
     def header(self) -> tuple[str, ...]:
-        return tuple(self.file.schema_arrow.names)
+        """The column names. Raises InputError where two are the same."""
+        names = tuple(self.file.schema_arrow.names)
+        twice = [column for position, column in enumerate(names) if column in names[:position]]
+        if twice:
+            raise InputError(self.name, f"two columns are named '{twice[0]}'", "rename one of them")
+        return names
 
     def read(self, columns: Sequence[str], types: Mapping[str, pa.DataType]) -> pa.Table:
-        """These columns as they are stored."""
-        return self.file.read(columns=list(columns))
+        """These columns as they are stored, but for PLAIN. Raises InputError where they cannot be read."""
+        try:
+            table = self.file.read(columns=list(columns)).select(list(columns))
+            table.validate(full=True)
+        except DAMAGED as error:
+            raise self._damaged(error) from error
+        return table.cast(pa.schema([field.with_type(PLAIN.get(field.type, field.type)) for field in table.schema]))
+
+    def _damaged(self, error: Exception) -> InputError:
+        reason = str(error).splitlines()[0][:200]
+        return InputError(self.name, f"the file is damaged or not parquet ({reason})", "write it anew")
 
     def line(self, row: int) -> int:
         """A row (0..) as a person counts it: there is no header."""
@@ -82,11 +104,14 @@ class Table:
     def read(self, names: Sequence[str], encoded: Sequence[str] = ()) -> dict[str, Column]:
         """These columns of all files. encoded: those whose values recur, such as ids.
 
-        Raises InputError where a row is ragged, bytes are not UTF-8, or files hold different types.
+        Raises InputError where a row is ragged or is the header again, bytes are not UTF-8, or files hold different
+        types.
         """
         names = list(dict.fromkeys(names))
         types = {name: pa.dictionary(pa.int32(), pa.string()) for name in encoded}
         tables = [file.read(names, types) for file in self.files]
+        for file, table in zip(self.files, tables, strict=True):
+            _refuse_header_again(file, table)
         origins = tuple(
             Origin(file.name, table.num_rows, file.line) for file, table in zip(self.files, tables, strict=True)
         )
@@ -95,7 +120,10 @@ class Table:
     def _joined(self, name: str, parts: list[pa.ChunkedArray]) -> pa.ChunkedArray:
         types = {part.type for part in parts}
         if len(types) > 1:
-            parts = [part.cast(self._common(name, types)) for part in parts]
+            try:
+                parts = [part.cast(self._common(name, types)) for part in parts]
+            except pa.ArrowInvalid as error:
+                raise self._different(name, types) from error
         return pa.chunked_array([chunk for part in parts for chunk in part.chunks], parts[0].type)
 
     def _common(self, name: str, types: set[pa.DataType]) -> pa.DataType:
@@ -105,11 +133,11 @@ class Table:
             return pa.float64()
         if all(is_text(kind) or pa.types.is_integer(kind) for kind in types):
             return pa.string()
-        raise InputError(
-            self.name,
-            f"column '{name}' is {' in one file and '.join(sorted(map(str, types)))} in another",
-            "use one type",
-        )
+        raise self._different(name, types)
+
+    def _different(self, name: str, types: set[pa.DataType]) -> InputError:
+        found = " in one file and ".join(sorted(map(str, types)))
+        return InputError(self.name, f"column '{name}' is {found} in another", "use one type")
 
     def _refuse_other_columns(self, other: TextFile | ParquetFile) -> None:
         theirs = {name for name in other.header if name}
@@ -140,6 +168,30 @@ def by_likeness(name: str, known: Sequence[str], most: int | None = None) -> str
 def _open(file: InputFile) -> TextFile | ParquetFile:
     content = file.content()
     return ParquetFile(file.name, content) if file.is_parquet else open_text(file.name, content)
+
+
+def _refuse_header_again(file: TextFile | ParquetFile, table: pa.Table) -> None:
+    """Files that were put one below the other hold the header as a row: it would be a user named 'user'."""
+    if isinstance(file, ParquetFile) or table.num_columns < 2:
+        return
+    again = np.ones(table.num_rows, bool)
+    for name in table.column_names:
+        again[again] = _is_value(table[name].filter(pa.array(again)), name)
+        if not again.any():
+            return
+    line = file.line(int(np.argmax(again)))
+    more = more_rows(int(np.count_nonzero(again)) - 1, line)
+    raise InputError(f"{file.name}, row {line:,}", f"the row is the header again{more}", "leave the row out")
+
+
+def _is_value(column: pa.ChunkedArray, value: str) -> BoolArray:
+    """Which rows of a text column hold this value, white space and byte-order marks around it left aside."""
+    found = [np.empty(0, bool)]
+    for chunk in column.chunks:
+        entries = chunk.dictionary if pa.types.is_dictionary(chunk.type) else chunk
+        same = pc.equal(pc.utf8_trim(entries, " \t\ufeff"), value).to_numpy(zero_copy_only=False)
+        found.append(same[chunk.indices.to_numpy()] if pa.types.is_dictionary(chunk.type) else same)
+    return np.concatenate(found)
 
 
 def _likeness(name: str, other: str) -> float:

@@ -16,30 +16,17 @@ import pyarrow as pa
 import pyarrow.csv as pacsv
 
 from recsys.config import IntArray
+from recsys.data.encoding import LONGEST_LINE, as_utf8, refuse_long_lines, refuse_other_encodings
 from recsys.errors import InputError
 
 SEPARATORS = (",", "\t", ";", "|", "::")
 # Arrow splits at one byte; a two-character separator is first replaced by this one, which no text table holds.
 UNIT_SEPARATOR = "\x1f"
 BLOCK = 4 << 20
-LARGEST_BLOCK = 1 << 30
+LARGEST_BLOCK = 64 << 20
 SNIFFED = 1 << 16
-
-# utf-32-le starts with the bytes of utf-16-le, so it is asked for first.
-BYTE_ORDER_MARKS = (
-    (codecs.BOM_UTF8, "utf-8"),
-    (codecs.BOM_UTF32_LE, "utf-32"),
-    (codecs.BOM_UTF32_BE, "utf-32"),
-    (codecs.BOM_UTF16_LE, "utf-16"),
-    (codecs.BOM_UTF16_BE, "utf-16"),
-)
-NOT_TEXT = {
-    b"PK\x03\x04": ("a zip or Excel file", "save the sheet as CSV (UTF-8)"),
-    b"\xd0\xcf\x11\xe0": ("an Excel file", "save the sheet as CSV (UTF-8)"),
-    b"SQLite format 3": ("a SQLite database", "export the table as CSV"),
-    b"PAR1": ("a parquet file", "give it a name that ends in .parquet"),
-    b"\x1f\x8b": ("compressed with gzip", "give it a name that ends in .gz"),
-}
+# The default, 128 KB, is below the longest line; it belongs to the whole process.
+csv.field_size_limit(LARGEST_BLOCK)
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,7 +49,7 @@ class TextFile:
     def read(self, columns: Sequence[str], types: Mapping[str, pa.DataType] = MappingProxyType({})) -> pa.Table:
         """These columns, of the types given, else strings.
 
-        Raises InputError where a row has too few or too many fields.
+        Raises InputError where a row has too few or too many fields, or a quote swallows lines.
         """
         if self.is_empty():
             return pa.table({name: pa.array([], types.get(name, pa.string())) for name in columns})
@@ -70,6 +57,9 @@ class TextFile:
             return self._arrow(columns, types)
         except pa.ArrowInvalid as error:
             self._refuse_ragged()
+            broken = self._broken_quote() if self.quoted else None
+            if broken is not None:
+                raise self._open_quote(broken) from error
             reason = str(error).splitlines()[0]
             raise InputError(
                 self.name, f"cannot be read as a table ({reason})", "is it one? See docs/data.md"
@@ -90,8 +80,7 @@ class TextFile:
 
     def records(self) -> Iterator[tuple[int, list[str]]]:
         """Every row of data in plain Python, with the number of its line: slow, for messages."""
-        text = io.TextIOWrapper(io.BytesIO(self.content[self.body :]), "utf-8", errors="replace", newline="")
-        reader = csv.reader(_single(text, self.separator), **_dialect(self.separator, self.quoted))
+        reader = csv.reader(_single(self._lines(), self.separator), **_dialect(self.separator, self.quoted))
         line = self.first_line
         try:
             for fields in reader:
@@ -101,11 +90,20 @@ class TextFile:
         except csv.Error:
             return
 
+    def _lines(self) -> io.TextIOWrapper:
+        """The lines of the body, with their ends."""
+        octets = io.BytesIO(self.content)
+        octets.seek(self.body)
+        return io.TextIOWrapper(octets, "utf-8", errors="replace", newline="")
+
     def _arrow(self, columns: Sequence[str], types: Mapping[str, pa.DataType]) -> pa.Table:
         body, separator = pa.py_buffer(self.content).slice(self.body), self.separator
         if len(separator) > 1:
             body = pa.py_buffer(self.content[self.body :].replace(separator.encode(), UNIT_SEPARATOR.encode()))
             separator = UNIT_SEPARATOR
+        if self.content.startswith(codecs.BOM_UTF8, self.body):
+            # Arrow would take it for the mark of the file; an empty line in front keeps it a letter.
+            body = pa.py_buffer(b"\n" + self.content[self.body :])
         parse = pacsv.ParseOptions(
             delimiter=separator, quote_char='"' if self.quoted else False, newlines_in_values=self.quoted
         )
@@ -139,25 +137,53 @@ class TextFile:
 
         Titles such as `"Heroes" at five` in a file without quoting would otherwise run on to the next quote, over any
         number of rows, and nobody would notice. So where quotes join lines against RFC 4180, and every line is whole
-        without them, they are letters.
+        without them, they are letters. Where neither reading holds, or the names of the columns are in quotes, the file
+        is refused.
         """
         plain = replace(self, quoted=False)
         if not self.quoted or self.content.find(b'"', self.body) < 0:
             return plain
         n_rows = self._n_rows()
-        if n_rows == np.count_nonzero(_line_widths(self.content, self.body)) or self._is_strictly_quoted():
+        if n_rows == np.count_nonzero(_line_widths(self.content, self.body)) and not self._ends_in_quotes():
             return self
-        return plain if plain._n_rows() > n_rows else self
+        broken = self._broken_quote()
+        if broken is None:
+            return self
+        more = plain._n_rows() > n_rows
+        if more and b'"' not in self.content[: self.body]:
+            return plain
+        if more or n_rows >= 0:
+            raise self._open_quote(broken)
+        return self
 
-    def _is_strictly_quoted(self) -> bool:
-        """Whether every quote that opens a field closes it, before a separator or the end of a line."""
-        text = io.StringIO(self.content[self.body :].decode(), newline="")
+    def _open_quote(self, line: int) -> InputError:
+        return InputError(
+            f"{self.name}, row {line:,}",
+            "a quote opens a value and no quote closes it before a separator or the end of the line",
+            "close it, or write quotes inside a quoted value twice",
+        )
+
+    def _ends_in_quotes(self) -> bool:
+        """Whether the last line opens a quote and does not close it: the sign of a file that was cut."""
+        tail = self.content[max(self.body, len(self.content) - LONGEST_LINE - 2) :].rstrip(b"\r\n")
+        line = tail[max(tail.rfind(b"\n"), tail.rfind(b"\r")) + 1 :]
         try:
-            for _ in csv.reader(text, delimiter=self.separator, strict=True):
-                pass
+            list(csv.reader([line.decode()], delimiter=self.separator, strict=True))
         except csv.Error:
-            return False
-        return True
+            return line.count(b'"') % 2 == 1
+        return False
+
+    def _broken_quote(self) -> int | None:
+        """The line of the first row with a quote that opens a field and does not close it before a separator or the
+        end of a line; None where there is none."""
+        reader = csv.reader(self._lines(), delimiter=self.separator, strict=True)
+        line = self.first_line
+        try:
+            for _ in reader:
+                line = self.first_line + reader.line_num
+        except csv.Error:
+            return line
+        return None
 
     def _refuse_ragged(self) -> None:
         wide = [(line, fields) for line, fields in self.records() if len(fields) != len(self.header)]
@@ -177,18 +203,19 @@ class TextFile:
 def open_text(name: str, content: bytes) -> TextFile:
     """A text table with a header: encoding, separator and column names found out.
 
-    Raises InputError where it is empty, is not text, or names a column twice.
+    Raises InputError where it is empty, is not text, has a line of more than LONGEST_LINE bytes, or names a column
+    twice.
     """
-    content = _as_utf8(name, content)
+    content = as_utf8(name, content)
     head = _head(content)
     if not head.strip():
         raise InputError(name, "the file is empty", "a header line and at least one row are needed")
     separator = sniff(head)
-    reader = csv.reader(_single(io.StringIO(head, newline=""), separator), **_dialect(separator, separator != "::"))
-    header = next(fields for fields in reader if fields)
-    lines = reader.line_num
+    lines = io.StringIO(head, newline="").readlines()
+    header, n_lines = _header(lines, separator)
     names = tuple(column.strip() for column in header)
-    first = next((fields for fields in _first(reader, 50) if fields), header)
+    rest = csv.reader(_single(lines[n_lines:], separator), **_dialect(separator, separator != "::"))
+    first = next((fields for fields in _first(rest, 50) if fields), header)
     if len(first) == len(names) + 1 and not first[-1]:
         names = (*names, "")  # every row ends in a separator, the header does not
     if not any(names):
@@ -196,14 +223,19 @@ def open_text(name: str, content: bytes) -> TextFile:
     twice = [column for position, column in enumerate(names) if column and column in names[:position]]
     if twice:
         raise InputError(name, f"two columns are named '{twice[0]}'", "rename one of them")
-    body = len("".join(io.StringIO(head, newline="").readlines()[:lines]).encode())
-    return TextFile(name, content, separator, names, body, lines + 1, quoted=separator != "::")._settle_quotes()
+    body = len("".join(lines[:n_lines]).encode())
+    return TextFile(name, content, separator, names, body, n_lines + 1, quoted=separator != "::")._settle_quotes()
 
 
 def headless(name: str, content: bytes, separator: str, names: Sequence[str], encoding: str = "utf-8") -> TextFile:
-    """A text table without header and quotes, of known columns: the format of the older MovieLens sets."""
+    """A text table without header and quotes, of known columns: the format of the older MovieLens sets.
+
+    Raises InputError where it is not in this encoding, or has a line of more than LONGEST_LINE bytes.
+    """
+    refuse_long_lines(name, content)
     if encoding != "utf-8":
         content = content.decode(encoding).encode()
+    refuse_other_encodings(name, content)
     return TextFile(name, content, separator, tuple(names), body=0, first_line=1, quoted=False)
 
 
@@ -225,6 +257,19 @@ def sniff(head: str) -> str:
     return best if fit(best)[1] else ","
 
 
+def _header(lines: Sequence[str], separator: str) -> tuple[list[str], int]:
+    """The fields of the first line that is not empty, and the number of lines up to it and with it.
+
+    Names in quotes may hold line ends; where a quote is not closed, it is a letter.
+    """
+    reader = csv.reader(_single(lines, separator), **_dialect(separator, separator != "::"), strict=True)
+    try:
+        return next(fields for fields in reader if fields), reader.line_num
+    except csv.Error:
+        plain = csv.reader(_single(lines, separator), **_dialect(separator, False))
+        return next(fields for fields in plain if fields), plain.line_num
+
+
 def count(n: int, noun: str) -> str:
     """A number and its noun.
 
@@ -239,59 +284,6 @@ def more_rows(n: int, first: int) -> str:
     return f" ({n:,} more such {'row' if n == 1 else 'rows'}; first at {first:,})" if n else ""
 
 
-def _as_utf8(name: str, content: bytes) -> bytes:
-    start = content[:16]
-    for magic, (what, remedy) in NOT_TEXT.items():
-        if start.startswith(magic):
-            raise InputError(name, f"the file is {what}, not text", remedy)
-    for mark, encoding in BYTE_ORDER_MARKS:
-        if start.startswith(mark):
-            if encoding == "utf-8":
-                content = content[len(mark) :]
-                break
-            try:
-                return content.decode(encoding).encode()
-            except UnicodeDecodeError as error:
-                raise InputError(
-                    name,
-                    f"byte {error.start:,} does not fit {encoding.upper()}, which its first bytes announce",
-                    "save it as UTF-8",
-                ) from error
-    if b"\x00" in content[:SNIFFED]:
-        raise InputError(name, "the file holds zero bytes: it is binary, or UTF-16 without mark", "save it as UTF-8")
-    if content[:SNIFFED].lstrip()[:1] in (b"{", b"["):
-        raise InputError(name, "the file is JSON, not a table", "save it as CSV")
-    _refuse_other_encodings(name, content)
-    return content
-
-
-def _refuse_other_encodings(name: str, content: bytes) -> None:
-    offsets = pa.py_buffer(np.array([0, len(content)], dtype=np.int64))
-    try:
-        pa.Array.from_buffers(pa.large_binary(), 1, [None, offsets, pa.py_buffer(content)]).cast(pa.large_string())
-    except pa.ArrowInvalid:
-        position = _first_bad_byte(content)
-        line = content[:position].count(b"\n") + 1
-        raise InputError(
-            f"{name}, row {line:,}",
-            f"byte {position:,} of the file is 0x{content[position]:02x}, which is not UTF-8",
-            f"save it as UTF-8, for example: iconv -f ISO-8859-1 -t UTF-8 {name} > utf8-{name.rsplit('/', 1)[-1]}",
-        ) from None
-
-
-def _first_bad_byte(content: bytes) -> int:
-    decoder = codecs.getincrementaldecoder("utf-8")()
-    position = 0
-    while True:
-        chunk = content[position : position + (1 << 20)]
-        pending = len(decoder.getstate()[0])
-        try:
-            decoder.decode(chunk, final=not chunk)
-        except UnicodeDecodeError as error:
-            return position - pending + error.start
-        position += len(chunk)
-
-
 def _head(content: bytes) -> str:
     """The first lines as text, none of them cut."""
     piece = content[:SNIFFED]
@@ -304,9 +296,13 @@ def _head(content: bytes) -> str:
 def _line_widths(content: bytes, body: int) -> IntArray:
     """Bytes of each line of the body, without its end."""
     octets = np.frombuffer(content, dtype=np.uint8)[body:]
-    feed = 10 if content.find(b"\n", body) >= 0 else 13
-    ends = np.flatnonzero(octets == feed)
-    if not len(octets) or octets[-1] != feed:
+    is_end = octets == 10
+    if content.find(b"\r", body) >= 0:
+        alone = octets == 13
+        alone[:-1] &= octets[1:] != 10
+        is_end |= alone
+    ends = np.flatnonzero(is_end)
+    if not len(octets) or not is_end[-1]:
         ends = np.append(ends, len(octets))
     starts = np.concatenate([[0], ends[:-1] + 1])
     widths = ends - starts

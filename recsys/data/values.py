@@ -32,6 +32,9 @@ UNITS = (
     ("microseconds", 1e17, 1),
     ("nanoseconds", 1e20, 0.001),
 )
+# Microseconds in a unit of Arrow's times, and those of the first and last year of the calendar.
+STORED = {"s": MICRO, "ms": 1000, "us": 1, "ns": 0.001, "day": 86_400 * MICRO}
+YEAR_1, YEAR_10000 = -62_135_596_800 * MICRO, 253_402_300_800 * MICRO
 # Between 1973 and 2286 in seconds: a value that cannot well be a small one of a finer unit.
 PLAUSIBLE = (1e8, 1e10)
 # Dates written as numbers.
@@ -117,8 +120,7 @@ def times(column: Column) -> IntArray:
     """
     kind = column.data.type
     if pa.types.is_timestamp(kind) or pa.types.is_date(kind):
-        column.refuse(_nulls(column), _no_time)
-        return pc.cast(column.data, pa.timestamp("us"), safe=False).cast(pa.int64()).to_numpy()
+        return _stored_times(column)
     if column.is_text:
         return _text_times(column)
     if pa.types.is_integer(kind):
@@ -153,7 +155,7 @@ def ids(column: Column, optional: bool = False) -> pd.Series:
         return _text_ids(replace(column, data=column.data.cast(pa.string())), optional)
     column.refuse(missing, _no_id)
     if pa.types.is_integer(kind):
-        if kind == pa.uint64() and pc.max(column.data).as_py() > np.iinfo(np.int64).max:
+        if kind == pa.uint64() and (pc.max(column.data).as_py() or 0) > np.iinfo(np.int64).max:
             return _text_ids(replace(column, data=column.data.cast(pa.string())))
         return pd.Series(column.data.to_numpy().astype(np.int64))
     if pa.types.is_floating(kind):
@@ -250,6 +252,19 @@ def _text_ids(column: Column, optional: bool = False) -> pd.Series:
     return pd.Series(pd.Categorical.from_codes(codes, categories))
 
 
+def _stored_times(column: Column) -> IntArray:
+    """Timestamps and dates of Arrow, which reach beyond what microseconds and calendars hold."""
+    column.refuse(_nulls(column), _no_time)
+    kind = column.data.type
+    unit = kind.unit if pa.types.is_timestamp(kind) else "day" if pa.types.is_date32(kind) else "ms"
+    stored = pa.int32() if unit == "day" else pa.int64()
+    whole = replace(column, data=column.data.cast(stored).cast(pa.int64()))
+    found, micro = whole.data.to_numpy(), STORED[unit]
+    inside = (found >= YEAR_1 / micro) & (found < YEAR_10000 / micro)
+    whole.refuse(~inside, _mixed(f"which is {kind} outside the years 1 to 9999", "mend that row"))
+    return found // 1000 if micro < 1 else found * int(micro)
+
+
 def _text_times(column: Column) -> IntArray:
     text = column.text()
     for kind in (pa.int64(), pa.float64()):
@@ -307,8 +322,8 @@ def _since_1970(column: Column, found: np.ndarray) -> IntArray:
         plausible = (size >= PLAUSIBLE[0] * 1000**step) & (size <= PLAUSIBLE[1] * 1000**step)
         column.refuse(plausible, _mixed(f"which reads as {other}, where others read as {name}", "use one unit"))
     if np.issubdtype(found.dtype, np.integer):
-        found = found.astype(np.int64)
-        return found // 1000 if micro < 1 else found * int(micro)
+        # In this order: nanoseconds of 64 bits without a sign fit only when divided.
+        return (found // 1000).astype(np.int64) if micro < 1 else found.astype(np.int64) * int(micro)
     return np.rint(found * micro).astype(np.int64)
 
 

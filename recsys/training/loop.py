@@ -19,6 +19,9 @@ from recsys.training.devices import device_of, torch_threads
 from recsys.training.run import FitRun, Progress, Scorer
 
 Optimizer = Literal["adagrad", "adam"]
+# A loss this many times that before the first step, or 1 where it was smaller, says that training has lost its way:
+# steps that are too long need not end in infinity.
+EXPLODED = 1e4
 
 
 class Network(torch.nn.Module, ABC):
@@ -66,7 +69,7 @@ def train(network: Network, plan: Plan, run: FitRun, generator: torch.Generator,
     """Train, and return the best epoch, whose parameters the network then holds on the CPU.
 
     With a validation part that is the epoch with the best value there, else the last one. scorer: the model as it
-    stands, asked for after each epoch where there is a validation part. Raises RunError where the loss is not finite.
+    stands, asked for after each epoch where there is a validation part. Raises RunError where the loss explodes.
     """
     with torch_threads(run.threads):
         network.to(device_of(run.device))
@@ -74,10 +77,13 @@ def train(network: Network, plan: Plan, run: FitRun, generator: torch.Generator,
         reached = Reached()
         if run.checkpoint is not None:
             reached = checkpoint.restore(run.checkpoint, plan.belongs_to, network, optimizer, generator)
-        written = time.monotonic()
+        written, start = time.monotonic(), math.nan
         while reached.epoch < plan.epochs and not _exhausted(reached, plan, run):
             reached.epoch += 1
-            metrics = {"loss": _epoch(network, optimizer, generator, plan, reached.epoch)}
+            loss, first = _epoch(network, optimizer, generator)
+            start = first if math.isnan(start) else start
+            _refuse_explosion(loss, start, plan, reached.epoch)
+            metrics = {"loss": loss}
             if run.validation is not None:
                 metrics[run.validation.name] = value = run.validation(scorer())
                 if _better(value, reached.best_value, run.validation.higher_is_better):
@@ -106,24 +112,28 @@ def _better(value: float, best: float | None, higher_is_better: bool) -> bool:
     return best is None or (value > best if higher_is_better else value < best)
 
 
-def _epoch(
-    network: Network, optimizer: torch.optim.Optimizer, generator: torch.Generator, plan: Plan, epoch: int
-) -> float:
-    """Train for one epoch and return the mean loss."""
+def _epoch(network: Network, optimizer: torch.optim.Optimizer, generator: torch.Generator) -> tuple[float, float]:
+    """Train for one epoch and return the mean loss, and that of its first batch, before any step."""
     network.train()
     total, terms = torch.zeros((), dtype=torch.float64), 0
+    first = 0.0
     for batch in network.batches(generator):
         loss, count = network.loss(batch, generator)
+        if not terms:
+            first = float(loss.detach()) / max(count, 1)
         optimizer.zero_grad()
         (loss / max(count, 1)).backward()  # type: ignore[no-untyped-call]
         optimizer.step()
         total += loss.detach().double().cpu()
         terms += count
-    mean = float(total) / max(terms, 1)
-    if not math.isfinite(mean):
-        raise RunError(
-            f"model '{plan.name}'",
-            f"the loss is {mean} in epoch {epoch}",
-            f"lower learning_rate (now {plan.learning_rate:g})",
-        )
-    return mean
+    return float(total) / max(terms, 1), first
+
+
+def _refuse_explosion(loss: float, start: float, plan: Plan, epoch: int) -> None:
+    """Raise RunError where the mean loss of an epoch is not finite, or far above `start`, that of the first batch."""
+    remedy = f"lower learning_rate (now {plan.learning_rate:g})"
+    if not math.isfinite(loss):
+        raise RunError(f"model '{plan.name}'", f"the loss is {loss} in epoch {epoch}", remedy)
+    if loss > EXPLODED * max(start, 1.0):
+        message = f"the loss has grown from {start:.3g} to {loss:.3g} in epoch {epoch}"
+        raise RunError(f"model '{plan.name}'", message, remedy)

@@ -157,13 +157,17 @@ class TestRareUsersAndItems:
     ("rows", "options", "message"),
     [
         ([], {}, "t.csv: there are no rows; interactions of at least two users with two items are needed"),
-        ([(1, 2, np.nan), (2, 3, 1)], {}, "t.csv, row 2: value is nan, a finite number is needed"),
+        ([(1, 2, np.nan), (2, 3, 1)], {}, "t.csv, row 2: value is nan, a finite number is needed; mend that row"),
         (
             [(1, 2, 1), (2, 3, np.inf), (3, 4, -np.inf)],
             {},
-            "t.csv, row 3: value is inf, a finite number is needed (1 more such row; first at 3)",
+            "t.csv, row 3: value is inf, a finite number is needed (1 more such row; first at 3); mend that row",
         ),
-        ([(1, 2, 1e39), (2, 3, 1)], {}, "t.csv, row 2: value is 1e+39, which is too large: 3.4e38 at most"),
+        (
+            [(1, 2, 1e39), (2, 3, 1)],
+            {},
+            "t.csv, row 2: value is 1e+39, which is too large: 3.4e38 at most; mend that row",
+        ),
         ([(1, 2), (None, 3)], {}, "t.csv, row 3: user is empty, an id is needed; leave the row out"),
     ],
 )
@@ -192,7 +196,7 @@ def test_weights_may_be_zero_and_no_less() -> None:
 
 def test_a_source_without_origins_still_names_the_place() -> None:
     frame = pd.DataFrame({"user": [1, 2], "item": [1, 2], "value": [1.0, np.nan]})
-    with pytest.raises(InputError, match=r"^notebook, row 2: value is nan, a finite number is needed$"):
+    with pytest.raises(InputError, match=r"^notebook, row 2: value is nan, a finite number is needed; mend that row$"):
         build(Raw(frame, place="notebook"), DataOptions())
     items = pd.DataFrame({"item": [1, 2, 1]})
     with pytest.raises(InputError, match=r"^notebook: items, row 3: item 1 is listed a second time"):

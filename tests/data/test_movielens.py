@@ -190,7 +190,13 @@ class TestRefused:
             f"{folder}/u.data, row 4: 2 fields, the header names 4 columns"
         )
         (folder / "u.data").write_text("196\t5\tgreat\t7\n")
-        assert self.message("movielens-100k", folder).startswith(f"{folder}/u.data: cannot be read as a table (")
+        assert self.message("movielens-100k", folder) == (
+            f"{folder}/u.data, row 1: value is 'great', a number is needed; mend that row"
+        )
+        (folder / "u.data").write_text("196\t5\t4\t7\n1.5\t5\t4\t\n")
+        assert self.message("movielens-100k", folder) == (
+            f"{folder}/u.data, row 2: user is '1.5', a whole number is needed; get the official files again"
+        )
 
     def test_a_damaged_archive(self, tmp_path: Path) -> None:
         path = archive_of("movielens-25m", tmp_path)

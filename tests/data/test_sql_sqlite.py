@@ -137,7 +137,11 @@ def test_nothing_is_written(sqlite: Database, tmp_path: Path) -> None:
         ),
         ("sqlite:///none.db", "RECSYS_SQL_URL: there is no file none.db; looked in {here}"),
         ("sqlite://", "RECSYS_SQL_URL: names no file; write sqlite:///FILE, or sqlite:////ABSOLUTE/FILE"),
-        ("sqlite:///text.db", "RECSYS_SQL_URL: sqlite:///text.db cannot be opened (file is not a database)"),
+        (
+            "sqlite:///text.db",
+            "RECSYS_SQL_URL: sqlite:///text.db cannot be opened (file is not a database); "
+            "name a file that SQLite wrote and nothing has changed since",
+        ),
         (
             "mysql://me:Canary@h/d",
             "RECSYS_SQL_URL: 'mysql' is no database that is known here; "

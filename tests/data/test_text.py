@@ -112,7 +112,8 @@ def test_unnamed_columns_are_left_out() -> None:
         (b'\n [{"user": 1}]', "t.csv: the file is JSON, not a table; save it as CSV"),
         (
             "user,item\n1,2\n".encode("utf-16-le"),
-            "t.csv: the file holds zero bytes: it is binary, or UTF-16 without mark; save it as UTF-8",
+            "t.csv, row 1: the row holds a zero byte: the file is binary, damaged, or UTF-16 without mark; "
+            "save it as UTF-8",
         ),
         (
             codecs.BOM_UTF16_LE + b"u",

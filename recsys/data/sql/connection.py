@@ -13,6 +13,7 @@ from urllib.parse import quote
 from recsys.data.sql.address import Address
 from recsys.data.sql.trouble import LostError, explain
 from recsys.errors import InputError, RunError
+from recsys.processes import wait_until
 
 if TYPE_CHECKING:
     from sqlalchemy.engine import Connection, Engine
@@ -23,6 +24,7 @@ T = TypeVar("T")
 
 ATTEMPTS = 3
 PAUSE = 0.5  # seconds before the second attempt, doubled for the third
+RESTART = 30.0  # seconds that a server which did let us in may take to start anew
 CHUNK = 20_000  # rows at once
 BUSY = 30.0  # seconds to wait for a SQLite file that somebody writes to
 # How times and numbers are written must not depend on the server's settings, for they are digested as text. Parallel
@@ -72,7 +74,7 @@ class Transaction:
 
         try:
             yield
-        except (SQLAlchemyError, sqlite3.Error) as error:
+        except (SQLAlchemyError, sqlite3.Error, UnicodeDecodeError) as error:
             raise explain(error, self.address, self.place) from error
 
 
@@ -80,15 +82,18 @@ def transact(address: Address, work: Callable[[Transaction], T], writes: bool = 
     """What `work` makes of one transaction, which is committed after it.
 
     Unless it writes, it is read-only and sees one state of the database: REPEATABLE READ in PostgreSQL; SQLite holds
-    writers back as long as it lasts. Where the connection is lost, all is done again, three times in all.
+    writers back as long as it lasts. Where the connection is lost, all is done again, three times in all, and a server
+    that was there is given half a minute to come back.
 
     Raises InputError where the database is not there or does not let us in, RunError where it is lost for good.
     """
-    engine = _engine(address, writes)
+    engine, was_there = _engine(address, writes), False
     try:
         for attempt in range(1, ATTEMPTS + 1):
             try:
-                return _once(engine, address, work)
+                with contextlib.closing(_connect(engine, address)) as connection:
+                    was_there = True
+                    return _done(connection, address, work)
             except LostError as lost:
                 if attempt == ATTEMPTS:
                     message = f"the connection to {address} was lost {ATTEMPTS} times ({lost})"
@@ -97,27 +102,39 @@ def transact(address: Address, work: Callable[[Transaction], T], writes: bool = 
                     "the connection to %s was lost (%s); attempt %d of %d", address, lost, attempt + 1, ATTEMPTS
                 )
             time.sleep(PAUSE * 2 ** (attempt - 1))
+            if was_there:
+                wait_until(lambda: _lets_in(engine, address), RESTART, every=PAUSE)
     finally:
         engine.dispose()
     raise AssertionError
 
 
-def _once(engine: Engine, address: Address, work: Callable[[Transaction], T]) -> T:
+def _connect(engine: Engine, address: Address) -> Connection:
     from sqlalchemy.exc import SQLAlchemyError
 
     try:
-        connection = engine.connect()
+        return engine.connect()
     except (SQLAlchemyError, sqlite3.Error) as error:
         raise explain(error, address, address.variable, connecting=True) from None
-    with contextlib.closing(connection):
-        transaction = Transaction(connection, address)
-        with transaction.explained():
-            for setting in SETTINGS if address.is_postgres else ():
-                connection.exec_driver_sql(setting)
-        done = work(transaction)
-        with transaction.explained():
-            connection.commit()
-        return done
+
+
+def _lets_in(engine: Engine, address: Address) -> bool:
+    try:
+        _connect(engine, address).close()
+    except LostError:
+        return False
+    return True
+
+
+def _done(connection: Connection, address: Address, work: Callable[[Transaction], T]) -> T:
+    transaction = Transaction(connection, address)
+    with transaction.explained():
+        for setting in SETTINGS if address.is_postgres else ():
+            connection.exec_driver_sql(setting)
+    done = work(transaction)
+    with transaction.explained():
+        connection.commit()
+    return done
 
 
 def _engine(address: Address, writes: bool) -> Engine:

@@ -34,8 +34,9 @@ OUR_FAULT = re.compile(r"(0A|21|22|23|25|26|28|3D|42|44)...")
 REFUSED = re.compile(
     r"password|authentication|role .* does not exist|database .* does not exist|pg_hba|permission denied", re.IGNORECASE
 )
+SQLITE_DAMAGED = re.compile(r"not a database|unable to open|malformed|unsupported file format|codec can't decode")
 SQLITE_FAULT = re.compile(
-    r"no such column|syntax error|not a database|malformed|incomplete input|could not decode|readonly|no such function"
+    r"no such column|syntax error|incomplete input|could not decode|readonly|no such function"
     r"|constraint failed|no column named",
     re.IGNORECASE,
 )
@@ -64,8 +65,9 @@ def explain(error: Exception, address: Address, place: str, connecting: bool = F
 def _of_sqlite(said: str, address: Address, place: str) -> ExpectedError:
     if "no such table" in said.lower():
         return MissingError.of(place, said, NOT_THERE[0])
-    if "not a database" in said or "unable to open" in said:
-        return InputError(address.variable, f"{address} cannot be opened ({said})")
+    if SQLITE_DAMAGED.search(said):
+        remedy = "name a file that SQLite wrote and nothing has changed since"
+        return InputError(address.variable, f"{address} cannot be opened ({said})", remedy)
     if SQLITE_FAULT.search(said):
         return InputError(place, f"{address} refuses it ({said})")
     return RunError(place, f"{address} failed ({said})", "run again when nobody writes to it")
