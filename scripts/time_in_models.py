@@ -127,11 +127,15 @@ def pooled(windows: list[Window], values: list[FloatArray], n_users: int) -> tup
     user = np.concatenate([window.ids for window in windows])
     count = np.bincount(user, minlength=n_users)
     total = np.bincount(user, weights=np.concatenate(values), minlength=n_users)
-    return (total / np.maximum(count, 1))[:, None], count[:, None]
+    return (total / np.maximum(count, 1))[:, None], count[:, None].astype(np.float64)
 
 
-def table(name: str, models: list[str], n_trials: int, say: Callable[[str], None]) -> None:
-    """Print the table of one set, a row as soon as it is there."""
+Rows = dict[tuple[str, str], tuple[FloatArray, FloatArray]]
+"""What `pooled` gives, by model and whether it knows of time; the first is the baseline."""
+
+
+def table(name: str, models: list[str], n_trials: int, say: Callable[[str], None]) -> Rows:
+    """Print the table of one set, a row as soon as it is there; the values of its users."""
     setup = SETS[name]
     data = load(setup.data, None, Settings())
     folds = setup.choosing + setup.measured
@@ -140,17 +144,33 @@ def table(name: str, models: list[str], n_trials: int, say: Callable[[str], None
     older, newer = windows[: setup.choosing], windows[setup.choosing :]
     say(f"\n## {name}, windows of {setup.length}: {counted(older)} choose, {counted(newer)} are measured\n")
     say(f"| model | NDCG@{K} | minus `{BASELINE}` (95 %) | chosen |\n|---|---|---|---|")
-    baseline = None
-    for model, n in [(BASELINE, n_trials), *((model, n) for model in models for n in (n_trials, 1))]:
-        tried = trials(model, n)
-        config = chosen(older, tried) if n > 1 else tried[0]
-        values, weights = pooled(newer, [window.values(config) for window in newer], len(data.users))
-        baseline = values if baseline is None else baseline
-        found = bootstrap(np.column_stack([values, baseline]), weights=weights)
-        gain = found.difference(0, 1)
-        against = "" if values is baseline else f"{gain.value:+.4f} ({gain.low:+.4f} to {gain.high:+.4f})"
+    rows: Rows = {}
+    for model, time in [(BASELINE, "on"), *((model, time) for model in models for time in ("on", "off"))]:
+        tried = trials(model, n_trials if time == "on" else 1)
+        config = chosen(older, tried) if len(tried) > 1 else tried[0]
+        rows[model, time] = pooled(newer, [window.values(config) for window in newer], len(data.users))
         settings = ", ".join(f"{key} {getattr(config, key)}" for key in sorted(config.model_fields_set & TIME_SETTINGS))
-        say(f"| {model} | {found.observed[0]:.4f} | {against} | {settings or 'as it is'} |")
+        say(f"{cells(rows, (model, time))} {settings or 'as it is'} |")
+    return rows
+
+
+def cells(rows: Rows, row: tuple[str, str]) -> str:
+    """The name of a row, its mean, and how it stands against the baseline."""
+    (values, weights), (baseline, _) = rows[row], next(iter(rows.values()))
+    found = bootstrap(np.column_stack([values, baseline]), weights=weights)
+    gain = found.difference(0, 1)
+    against = "" if values is baseline else f"{gain.value:+.4f} ({gain.low:+.4f} to {gain.high:+.4f})"
+    return f"| {row[0]}, time {row[1]} | {found.observed[0]:.4f} | {against} |"
+
+
+def pool(tables: list[Rows], say: Callable[[str], None]) -> None:
+    """Print how the models stand over the users of all sets."""
+    say(f"\n## pooled\n\n| model | NDCG@{K} | minus `{BASELINE}` (95 %) |\n|---|---|---|")
+    whole: Rows = {}
+    for row in tables[0]:
+        values, weights = zip(*(rows[row] for rows in tables), strict=True)
+        whole[row] = np.concatenate(values), np.concatenate(weights)
+        say(cells(whole, row))
 
 
 def counted(windows: list[Window]) -> str:
@@ -164,8 +184,10 @@ def main(say: Callable[[str], None] = print) -> None:
     parser.add_argument("--sets", default=",".join(SETS), help="only these sets, separated by commas")
     parser.add_argument("--trials", type=int, default=24)
     arguments = parser.parse_args()
-    for name in arguments.sets.split(","):
-        table(name, arguments.models or list(MODELS), arguments.trials, say)
+    models = arguments.models or list(MODELS)
+    tables = [table(name, models, arguments.trials, say) for name in arguments.sets.split(",")]
+    if len(tables) > 1:
+        pool(tables, say)
 
 
 if __name__ == "__main__":
