@@ -43,6 +43,18 @@ class RunError(ExpectedError):
     """The input is right and it failed while running: a time limit, a full disk, a server gone. Exit status 1."""
 
 
+def remedy_by_format(found: object, known: int, older: str) -> str:
+    """What to do about a file of a format that is not known here. older: about one of an earlier format.
+
+    >>> remedy_by_format(2, 1, "fit the model again")
+    'it was made by a newer version of this project: upgrade this one'
+    >>> remedy_by_format(0, 1, "fit the model again")
+    'fit the model again'
+    """
+    is_newer = isinstance(found, int | float) and found > known
+    return "it was made by a newer version of this project: upgrade this one" if is_newer else older
+
+
 FULL = {errno.ENOSPC, errno.EDQUOT}
 LEAST_FREE = 8_000_000
 FORBIDDEN = {errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.EEXIST, errno.EISDIR, errno.ENAMETOOLONG}

@@ -13,12 +13,26 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from recsys.errors import InputError
 
 
+def shown_address(uri: str) -> str:
+    """An address without user, password and options.
+
+    >>> shown_address("postgresql://me:secret@db:5432/mlflow?sslpassword=secret")
+    'postgresql://db:5432/mlflow'
+    >>> shown_address("sqlite:////home/me/mlflow.db")
+    'sqlite:////home/me/mlflow.db'
+    """
+    scheme, separator, rest = uri.partition("://")
+    host, slash, path = rest.partition("?")[0].partition("/")
+    return f"{scheme}{separator}{host.rpartition('@')[2]}{slash}{path}"
+
+
 class Settings(BaseSettings):
     """What the environment says about this installation.
 
     home: where the database, artifacts, store, cache and logs live. data_dir: a folder with downloaded data sets.
     sql_url: the address of the database that `source: sql` reads. publish_to: where a new champion's lists go.
     notify_file, notify_url: a file that gets a line of each decision and failure, a webhook that gets it as JSON.
+    shared: the URI of a place that all machines of a Ray cluster see, for what they read and what they make.
     allow_external: whether a deployment may run the commands of external models.
     """
 
@@ -40,6 +54,7 @@ class Settings(BaseSettings):
     publish_to: str | None = None
     notify_file: Path | None = None
     notify_url: SecretStr | None = None
+    shared: str | None = None
     allow_external: bool = False
     prefect_port: int = Field(default=4200, ge=1, le=65535)
     mlflow_port: int = Field(default=5000, ge=1, le=65535)
@@ -91,6 +106,11 @@ class Settings(BaseSettings):
     def mlflow_uri(self) -> str:
         """The tracking URI: the environment's, else this home's database, always absolute."""
         return self.tracking_uri or f"sqlite:///{self.database}"
+
+    @property
+    def mlflow_place(self) -> str:
+        """The tracking URI as messages and links show it."""
+        return shown_address(self.mlflow_uri)
 
     @property
     def owns_tracking(self) -> bool:

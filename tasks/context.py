@@ -15,6 +15,7 @@ from filelock import FileLock, Timeout
 from recsys.comparison.result import Comparison
 from recsys.config import Config
 from recsys.experiment.launch import Limits, Stop, Stopped
+from recsys.experiment.remote import Cluster
 from recsys.experiment.spec import Experiment
 from recsys.models.base import ModelConfig
 from recsys.processes import cores
@@ -76,7 +77,10 @@ def alone(settings: Settings, name: str, reporter: Reporter, waiting: str) -> It
 
 
 def width(spec: Experiment) -> tuple[int, int]:
-    """Models at once, and threads for each: together never more than the cores."""
+    """Models at once, and threads for each: together never more than the cores.
+
+    On a cluster there are more at once, of as many threads each: they are part of what a result is stored under.
+    """
     available = cores()
     wanted = available if spec.runner.workers == "auto" else min(spec.runner.workers, available)
     cells = sum(1 for _ in spec.candidates()) * getattr(spec.split, "folds", 1)
@@ -133,8 +137,10 @@ class Run:
         self.finished: Comparison | None = None
         self.store = Store(settings.store)
         self.stop = Stop()
-        workers, self.threads = width(spec)
-        self._places = Places(workers)
+        runner, (workers, self.threads) = spec.runner, width(spec)
+        self._places = self._fits = Places(workers)
+        self._connecting = threading.Lock()
+        self.cluster = Cluster(runner.address, settings.shared, settings.root) if runner.kind == "ray" else None
         self.limits = Limits(spec.runner.timeout, None if spec.runner.memory is None else int(spec.runner.memory * 1e9))
 
     @contextlib.contextmanager
@@ -144,7 +150,26 @@ class Run:
         What takes longest begins first, so that no core is idle while the last one ends. Raises Stopped once the run
         is to end.
         """
-        with self._places.one(work):
+        with self._one(self._places, work):
+            yield
+
+    def connect(self) -> None:
+        """Reach the cluster, where there is to be one. Raises RunError where none answers."""
+        with self._connecting:
+            if self.cluster is not None and self._fits is self._places:
+                workers, there = self.spec.runner.workers, self.cluster.width(self.threads)
+                self._fits = Places(there if workers == "auto" else min(workers, there))
+
+    @contextlib.contextmanager
+    def fitting(self, work: float = math.inf) -> Iterator[None]:
+        """One of the places for a fit: as `core`, or on the cluster."""
+        self.connect()
+        with self._one(self._fits, work):
+            yield
+
+    @contextlib.contextmanager
+    def _one(self, places: Places, work: float) -> Iterator[None]:
+        with places.one(work):
             if self.stop:
                 raise Stopped
             yield

@@ -31,6 +31,7 @@ from recsys.splits.leaks import Case, Finding, check_fold, refuse_errors
 from recsys.splits.splitting import split
 from recsys.store import Ref
 from tasks.context import Cell, Run
+from tasks.ornaments import shown
 from tasks.recorder import Recorder
 from tasks.words import fit_line, split_lines
 
@@ -100,7 +101,8 @@ def fit_and_recommend(cell: Cell, dataset: Ref, split: Ref, recorder: Recorder |
         if recorder is not None:
             recorder.begin(cell)
         run.reporter.begin(cell)
-        run_child(
+        fit = run_child if run.cluster is None else run.cluster.near(dataset, split)
+        fit(
             job,
             folder,
             label=cell.label,
@@ -113,7 +115,7 @@ def fit_and_recommend(cell: Cell, dataset: Ref, split: Ref, recorder: Recorder |
         )
         shutil.rmtree(checkpoint, ignore_errors=True)
 
-    with run.core(expected_seconds(cell, dataset)):
+    with run.fitting(expected_seconds(cell, dataset)):
         ref = run.produce("fit", key, build)
     run.reporter.end(cell, fit_line(ref), cached=ref.cached)
     return done(ref)
@@ -152,9 +154,17 @@ def _teller(cell: Cell, recorder: Recorder | None, run: Run) -> Callable[[Mappin
     logger = get_run_logger()
     artifact: Any = None
     last: float | None = None
+    shows = True
+
+    def show(share: float) -> None:
+        nonlocal artifact
+        if artifact is None:
+            artifact = create_progress_artifact(share, description=f"{cell.name}: epochs")
+        else:
+            update_progress_artifact(artifact, share)
 
     def tell(step: Mapping[str, Any]) -> None:
-        nonlocal artifact, last
+        nonlocal last, shows
         run.reporter.step(cell, step)
         if recorder is not None:
             recorder.step(cell, step)
@@ -163,10 +173,6 @@ def _teller(cell: Cell, recorder: Recorder | None, run: Run) -> Callable[[Mappin
         if now - last > PROGRESS_SECONDS:
             last = now
             logger.info("%s: %s of %s epochs (%s)", cell.name, step["epoch"], step["epochs"], step["phase"])
-            share = 100.0 * step["epoch"] / max(1, step["epochs"])
-            if artifact is None:
-                artifact = create_progress_artifact(share, description=f"{cell.name}: epochs")
-            else:
-                update_progress_artifact(artifact, share)
+            shows = shows and shown(lambda: show(100.0 * step["epoch"] / max(1, step["epochs"])))
 
     return tell

@@ -114,7 +114,7 @@ class Tuner:
         key = trial_key(self.spec, self.fit_key(self._model(trial)), trial.history)
 
         def build(folder: Path) -> None:
-            with self.run.core(), self._timed(trial):
+            with self.run.fitting(), self._timed(trial):
                 (folder / "outcome.json").write_text(self._done(trial).model_dump_json())
 
         ref = self.run.produce("trial", key, build)
@@ -179,7 +179,8 @@ class Tuner:
         stop = run.stop if trial.number == 0 else BudgetStop(run.stop, self.is_spent)
 
         def build(folder: Path) -> None:
-            run_child(
+            fit = run_child if run.cluster is None else run.cluster.near(self.dataset, self.fold)
+            fit(
                 job,
                 folder,
                 label=self.cell.label,

@@ -11,6 +11,9 @@ import yaml
 from recsys.errors import InputError
 
 LARGEST = 1_000_000
+# No spec comes near these; reading more takes seconds.
+MOST_VALUES, LONGEST_NUMBER = 10_000, 100
+NUMBERS = ("tag:yaml.org,2002:int", "tag:yaml.org,2002:float")
 # What reading text as YAML may raise: a date of month 13 is a ValueError, and brackets nest without end.
 _UNREADABLE = (yaml.YAMLError, ValueError, RecursionError)
 # From the path of a key and its new value to the keys that may stand beside it; None: any.
@@ -18,13 +21,25 @@ KeysBeside = Callable[[Sequence[str], Any], Container[str] | None]
 
 
 class _Loader(yaml.SafeLoader):
-    """Plain YAML: no objects, no aliases, no key twice."""
+    """Plain YAML: no objects, no aliases, no key twice, not more than is read in a moment."""
+
+    values = 0
 
     def compose_node(self, parent: Any, index: Any) -> Any:
-        if self.check_event(yaml.events.AliasEvent):
+        self.values += 1
+        refused = "aliases are not used in a spec" if self.check_event(yaml.events.AliasEvent) else None
+        if self.values > MOST_VALUES:
+            refused = f"more than {MOST_VALUES:,} values are too many for a spec"
+        if refused:
             event: Any = self.peek_event()  # type: ignore[no-untyped-call]
-            raise yaml.composer.ComposerError(None, None, "aliases are not used in a spec", event.start_mark)
+            raise yaml.composer.ComposerError(None, None, refused, event.start_mark)
         return super().compose_node(parent, index)
+
+    def construct_scalar(self, node: Any) -> Any:
+        if node.tag in NUMBERS and len(node.value) > LONGEST_NUMBER:
+            message = f"a number of {len(node.value):,} digits is too long"
+            raise yaml.constructor.ConstructorError(None, None, message, node.start_mark)
+        return super().construct_scalar(node)
 
     def construct_mapping(self, node: Any, deep: bool = False) -> Any:
         seen = set()

@@ -24,12 +24,13 @@ from recsys.experiment.steps import Steps
 from recsys.models.base import ModelConfig, Recommender
 from recsys.models.list_maker import ListMaker, ListRequest
 from recsys.models.registry import model_class, open_model
-from recsys.retrieval.lists import recommend
+from recsys.retrieval.lists import block_size, recommend
 from recsys.splits.account import positives
 from recsys.splits.fold import Fold, training_rows
 from recsys.training.run import FitRun
 from recsys.training.validation import validation_of
 
+NOBODY = (0, 0)
 Tell = Callable[[dict[str, Any]], None]
 
 
@@ -40,24 +41,42 @@ def fit_and_recommend(job: Job, folder: Path, checkpoint: Path, tell: Tell) -> N
     not fit together.
     """
     data, fold = Dataset.load(job.dataset), Fold.load(job.fold)
+    if job.fitted is not None:
+        _serve_share(job, data, fold, job.fitted, folder)
+        return
     steps = Steps(checkpoint, tell)
     model = model_class(job.model.name)(job.model)
     if isinstance(model, ListMaker):
         lists, measured = _asked_for_lists(job, data, fold, model, steps)
+        lists.save(folder)
     else:
         for name in model.libraries:
             importlib.import_module(name)
         model, train, measured = _fitted(job, data, fold, steps)
-        started = time.perf_counter()
-        lists = make_lists(job, data, fold, model, train)
-        measured["recommend_seconds"] = time.perf_counter() - started
-    lists.save(folder)
+        if job.share != NOBODY:
+            measured |= _served(job, data, fold, model, train, folder)
     (folder / "model").mkdir()
     model.save(folder / "model")
     if not isinstance(model, ListMaker):
         measured["model_bytes"] = sum(path.stat().st_size for path in (folder / "model").iterdir())
     (folder / "curves.json").write_text(json.dumps(steps.all))
     (folder / "measured.json").write_text(json.dumps(measured))
+
+
+def _serve_share(job: Job, data: Dataset, fold: Fold, fitted: Path, folder: Path) -> None:
+    """Leave in the folder the lists that a model of this very job makes for the job's share of the users."""
+    rows = training_rows(data, fold, job.refit)
+    train = training_view(data, rows, job.positive, job.weight, job.candidates == "catalogue")
+    (folder / "measured.json").write_text(json.dumps(_served(job, data, fold, open_model(fitted), train, folder)))
+
+
+def _served(
+    job: Job, data: Dataset, fold: Fold, model: Recommender, train: Interactions, folder: Path
+) -> dict[str, float]:
+    """Leave the lists in the folder; the seconds they took."""
+    started = time.perf_counter()
+    make_lists(job, data, fold, model, train).save(folder)
+    return {"recommend_seconds": time.perf_counter() - started}
 
 
 def _fitted(job: Job, data: Dataset, fold: Fold, steps: Steps) -> tuple[Recommender, Interactions, dict[str, Any]]:
@@ -110,28 +129,41 @@ def lists_of_stored(job: Job, folder: Path) -> Lists:
 
 
 def make_lists(job: Job, data: Dataset, fold: Fold, model: Recommender, train: Interactions) -> Lists:
-    """The lists of every user with a test positive, known to the model or not."""
+    """The lists of every user with a test positive, known to the model or not, or of the job's share of them."""
     users, known, strangers = _to_serve(job, data, fold, train)
     warm = known >= 0
+    shares = {is_warm: _share(np.flatnonzero(warm == is_warm), job, train) for is_warm in (True, False)}
     allowed = candidate_mask(job.candidates, data, train, users)
     back = np.append(data.items.positions(train.items.ids), -1).astype(np.int32)
     items = np.full((len(users), job.length), -1, dtype=np.int32)
     scores = np.full((len(users), job.length), -np.inf, dtype=np.float32)
     places = Places(job, data, fold, users, train) if job.ranks else None
-    for whom, source, positions in ((warm, train, known[warm]), (~warm, strangers, np.arange(strangers.n_users))):
+    for is_warm, whom in shares.items():
+        source = train if is_warm else strangers
         found, scores[whom] = recommend(
             model,
             source,
-            positions,
+            known[whom] if is_warm else np.cumsum(~warm)[whom] - 1,
             job.length,
             exclude_seen=job.exclude_seen,
             candidates=None if allowed is None else allowed[whom],
-            known=source is train,
-            look=None if places is None else places.of(np.flatnonzero(whom)),
+            known=is_warm,
+            look=None if places is None else places.of(whom),
         )
         items[whom] = back[found]
     ranks = {} if places is None else places.arrays()
-    return Lists(users, warm, items, scores, _predicted(job, data, fold, model, train), **ranks)
+    mine = np.sort(np.concatenate(list(shares.values())))
+    if "n_candidates" in ranks:
+        ranks["n_candidates"] = ranks["n_candidates"][mine]
+    predicted = _predicted(job, data, fold, model, train) if job.share[0] == 0 else None
+    return Lists(users[mine], warm[mine], items[mine], scores[mine], predicted, **ranks)
+
+
+def _share(whom: IntArray, job: Job, train: Interactions) -> IntArray:
+    """The job's share of these users: whole blocks of those that are scored at once, as without shares."""
+    size, (number, of) = block_size(train.n_items), job.share
+    blocks = -(-len(whom) // size)
+    return whom[blocks * number // of * size : blocks * (number + 1) // of * size]
 
 
 def _to_serve(job: Job, data: Dataset, fold: Fold, train: Interactions) -> tuple[IntArray, IntArray, Interactions]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Literal
 
+from pydantic import NonNegativeInt
+
 from recsys.config import Config
 from recsys.errors import ExpectedError, InputError, RunError
 from recsys.models.base import ModelConfig
@@ -18,6 +20,9 @@ class Job(Config):
     primary: the metric that ends training early, empty for a model that does not watch the validation part. length:
     items a list has at most. predict: whether values of the test rows are to be predicted too, for rmse and mae.
     ranks: which places of the test rows' items are wanted too, as metrics name what they need.
+
+    Where the users are shared out among several processes: fitted is the folder of the model, which is not fitted
+    anew, and share is the part of the users to serve, (number, of so many); (0, 0): fit, and serve nobody.
     """
 
     dataset: Path
@@ -35,14 +40,17 @@ class Job(Config):
     threads: int
     device: str = "cpu"
     ranks: tuple[Literal["ranks", "row ranks"], ...] = ()
+    fitted: Path | None = None
+    share: tuple[NonNegativeInt, NonNegativeInt] = (0, 1)
 
     @property
     def model(self) -> ModelConfig:
         return model_class(self.settings["name"]).Config.model_validate(self.settings)
 
     def question(self) -> dict[str, Any]:
-        """What the result depends on beside data and code: all but the folders, and ranks where none are wanted."""
-        left_out = {"dataset", "fold"} if self.ranks else {"dataset", "fold", "ranks"}
+        """What the result depends on beside data and code: all but the folders and what process does which share of
+        it, and ranks where none are wanted."""
+        left_out = {"dataset", "fold", "fitted", "share"} | (set() if self.ranks else {"ranks"})
         return self.model_dump(mode="json", exclude=left_out)
 
 

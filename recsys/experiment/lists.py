@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Final
@@ -39,6 +40,21 @@ class Lists:
             array = getattr(self, name)
             if array is not None:
                 np.save(folder / f"{name}.npy", array)
+
+    @classmethod
+    def joined(cls, parts: Sequence[Lists]) -> Lists:
+        """The lists of all users, from those that were made share by share."""
+        order = np.argsort(np.concatenate([part.users for part in parts]))
+
+        def array(name: str) -> IntArray | None:
+            found = [getattr(part, name) for part in parts if getattr(part, name) is not None]
+            if not found or name == "predicted":
+                return found[0] if found else None
+            if name in ("ranks", "row_ranks"):  # each knows the rows of its own users, and has 0 for the others
+                return np.sum(found, axis=0, dtype=np.int32)
+            return np.concatenate(found)[order]
+
+        return cls(**{name: array(name) for name in ARRAYS})  # type: ignore[arg-type]
 
     @classmethod
     def load(cls, folder: Path) -> Lists:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import glob
 import math
 import os
-from collections.abc import Container, Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self
 
@@ -24,7 +24,7 @@ from pydantic import (
 
 from recsys.config import Config, Seed, wrong
 from recsys.data.config import SOURCES, DataConfig, Predefined
-from recsys.errors import did_you_mean
+from recsys.errors import did_you_mean, remedy_by_format
 from recsys.experiment.candidates import NAMED
 from recsys.experiment.documents import override, read_document
 from recsys.experiment.retrain import Retrain
@@ -36,6 +36,8 @@ from recsys.models.base import ModelConfig
 from recsys.models.registry import installed, model_class
 from recsys.splits.config import SPLITS, RandomSplit, SplitConfig
 
+# A spec may say `format`; without it, it is of the first one.
+FORMAT: Final = 1
 # Held against every comparison, by the spec or beside it.
 CONTROLS: Final = ("random", "popularity")
 
@@ -122,10 +124,12 @@ Limit = Annotated[PositiveFloat, Field(allow_inf_nan=False)]
 
 
 class Runner(Config):
-    """Where and how wide it runs. workers: models at once; auto: one a core. timeout (seconds) and memory (GB): limits
-    of one model."""
+    """Where and how wide it runs. kind: ray for the machines of a Ray cluster; address: host:port of its head, auto
+    for the cluster that this machine belongs to. workers: models at once; auto: one a core, of the cluster's under Ray.
+    timeout (seconds) and memory (GB): limits of one model."""
 
-    kind: Literal["local"] = "local"
+    kind: Literal["local", "ray"] = "local"
+    address: Annotated[str, Field(pattern=r"^(auto|[^\s/]+:\d{1,5})$")] = "auto"
     workers: Literal["auto"] | PositiveInt = "auto"
     timeout: Limit | None = None
     memory: Limit | None = None
@@ -150,6 +154,18 @@ class Experiment(Config):
     tuning: Tuning | None = None
     runner: Runner = Runner()
     retrain: Retrain = Retrain()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _is_of_a_known_format(cls, document: Any) -> Any:
+        """The document without its format, which is no part of what decides a comparison."""
+        if not isinstance(document, Mapping) or "format" not in document:
+            return document
+        found = document["format"]
+        if found != FORMAT or isinstance(found, bool):
+            remedy = remedy_by_format(found, FORMAT, f"write format: {FORMAT}, or leave it out")
+            raise wrong(f"is {found!r}, and {FORMAT} is known", remedy, "format")
+        return {key: value for key, value in document.items() if key != "format"}
 
     @model_validator(mode="after")
     def _rows_are_unique(self) -> Self:
@@ -191,7 +207,8 @@ class Experiment(Config):
     @classmethod
     def __get_pydantic_json_schema__(cls, core_schema: Any, handler: Any) -> Any:
         schema = handler(core_schema)
-        refine(handler.resolve_ref_schema(schema))
+        properties = refine(handler.resolve_ref_schema(schema))["properties"]
+        properties["format"] = {"const": FORMAT, "title": "Format", "position": len(properties)}
         return schema
 
     @classmethod

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import islice
 from typing import Any, NamedTuple, get_args
 
 from pydantic import BaseModel, ValidationError
@@ -15,6 +16,8 @@ from recsys.splits.config import SPLITS
 # Sections whose keys depend on one of them: pydantic puts the chosen kind into the path of what it finds there.
 _BY_KIND: dict[str, dict[str, Any]] = {"data": SOURCES, "split": SPLITS}
 LONGEST = 60
+# How many places are named beside the first.
+TOLD = 5
 
 
 class Trouble(NamedTuple):
@@ -31,7 +34,7 @@ def explain(error: ValidationError, model: type[BaseModel], place: str) -> Input
     found = trouble_of(error, model)
     remedy = found.remedy
     if found.others:
-        remedy += f" (also wrong: {', '.join(found.others[:5])}{', …' if len(found.others) > 5 else ''})"
+        remedy += f" (also wrong: {', '.join(found.others[:TOLD])}{', …' if len(found.others) > TOLD else ''})"
     return InputError(f"{place}: {found.place}" if found.place else place, found.message, remedy)
 
 
@@ -46,7 +49,8 @@ def trouble_of(error: ValidationError, model: type[BaseModel]) -> Trouble:
             findings.setdefault(_joined(outer, inner), []).append(finding)
             known.setdefault(_joined(outer, inner), keys)
     # A list whose entry is wrong counts as too short as well.
-    told = [place for place in findings if not any(_is_below(other, place) for other in findings)]
+    alone = (place for place in findings if not any(_is_below(other, place) for other in findings))
+    told = list(islice(alone, TOLD + 2))
     message, remedy = _said(findings[told[0]], known[told[0]])
     return Trouble(message, remedy, told[0], tuple(told[1:]))
 
@@ -116,6 +120,7 @@ _NEEDED_TYPE = {
     "invalid_key": "a key is a text (put it in quotes)",
 }
 _FORMS = {
+    "address": "host:port of the head of a Ray cluster is needed, or auto",
     "window": "a length of time is needed, such as 14d, 12h or 30min",
     "label": "letters, digits, spaces and . _ + - are allowed, beginning with a letter or digit",
     "name": "letters, digits and . _ - are allowed, beginning with a letter or digit",

@@ -25,6 +25,11 @@ class Scorer(Protocol):
         ...
 
 
+def block_size(n_items: int) -> int:
+    """Users that are scored at once."""
+    return max(1, CELLS_A_BLOCK // max(1, n_items))
+
+
 def recommend(
     model: Scorer,
     source: Interactions,
@@ -44,7 +49,7 @@ def recommend(
     """
     items = np.full((len(users), k), -1, dtype=np.int32)
     scores = np.full((len(users), k), -np.inf, dtype=np.float32)
-    size = max(1, CELLS_A_BLOCK // max(1, source.n_items))
+    size = block_size(source.n_items)
     for start in range(0, len(users), size):
         rows = slice(start, start + size)
         batch = source.batch(users[rows], known)

@@ -237,7 +237,13 @@ WRONG = [
     ({"runner": {"workers": "many"}}, "runner.workers", "is 'many'", "auto or a whole number is needed"),
     ({"runner": {"timeout": -1}}, "runner.timeout", "is -1", "a number above 0 is needed"),
     ({"runner": {"memory": INF}}, "runner.memory", "is inf", "a finite number is needed"),
-    ({"runner": {"kind": "cloud"}}, "runner.kind", "'cloud' is not known", "Known: local"),
+    ({"runner": {"kind": "cloud"}}, "runner.kind", "'cloud' is not known", "Known: local, ray"),
+    (
+        {"runner": {"kind": "ray", "address": "ray://head:10001"}},
+        "runner.address",
+        "is 'ray://head:10001'",
+        "host:port of the head of a Ray cluster is needed, or auto",
+    ),
     ({"modles": ["ease"]}, "modles", "no such key", f"did you mean 'models'? Known: {SECTIONS}"),
     ({1: 2}, "1", "is 1", "a key is a text (put it in quotes)"),
 ]

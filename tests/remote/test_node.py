@@ -1,0 +1,125 @@
+"""What a machine does with a request, asked without Ray: a plain generator of JSON."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+
+import numpy as np
+import pytest
+from remote.test_cluster import Asked
+
+from recsys.experiment.remote_files import Shared
+from recsys.experiment.remote_node import STALE_SECONDS, Request, fit_on_node, home
+
+
+@pytest.fixture
+def asked(tmp_path):
+    return Asked(tmp_path, {"name": "popularity"})
+
+
+def request(asked, shared=None, **changes) -> Request:
+    folder = asked.folder / "result"
+    folder.mkdir(exist_ok=True)
+    told = Request(
+        job=asked.job,
+        dataset=asked.dataset,
+        split=asked.split,
+        key=asked.key,
+        name=f"fits/me/{asked.key}",
+        shared=shared,
+        label="mine",
+        folder=folder,
+        checkpoint=asked.folder / "checkpoint",
+        log=asked.folder / "log",
+        seconds=None,
+        n_bytes=None,
+    )
+    return told.model_copy(update=changes)
+
+
+def said(asked_for: Request) -> list[dict]:
+    return [json.loads(text) for text in fit_on_node(asked_for.model_dump_json()) if text]
+
+
+def offered(asked, tmp_path) -> Shared:
+    shared = Shared(f"file://{tmp_path}/shared")
+    shared.offer(asked.dataset)
+    shared.offer(asked.split)
+    return shared
+
+
+class TestInPlace:
+    def test_what_a_lost_machine_left_is_in_nobodys_way(self, asked, tmp_path):
+        wanted = request(asked)
+        (wanted.folder / "model").mkdir()
+        (wanted.folder / "items.npy").write_text("half of it")
+        assert said(wanted) == [{"result": {}}]
+        assert np.load(wanted.folder / "items.npy").shape == (len(np.load(wanted.folder / "users.npy")), 50)
+
+    def test_a_store_it_does_not_see(self, asked, tmp_path):
+        far = asked.job.model_copy(update={"dataset": tmp_path / "elsewhere"})
+        (told,) = said(request(asked, job=far))
+        assert told["failure"]["status"] == 1
+        assert told["failure"]["message"].startswith(f"does not see {tmp_path}/elsewhere")
+        assert "RECSYS_SHARED" in told["failure"]["remedy"]
+
+    def test_another_version_of_the_code_fits_nothing(self, asked):
+        (told,) = said(request(asked, key="of other code"))
+        assert "has another version of this code" in told["failure"]["message"]
+        assert list((asked.folder / "result").iterdir()) == []
+
+    def test_a_model_it_does_not_know(self, asked):
+        job = asked.job.model_copy(update={"settings": {"name": "theirs"}})
+        (told,) = said(request(asked, job=job))
+        assert "has another version of this code" in told["failure"]["message"]
+
+
+class TestCopied:
+    def test_leaves_the_result_in_the_shared_place_and_nothing_here(self, asked, tmp_path):
+        shared = offered(asked, tmp_path)
+        log, told = said(request(asked, shared.uri))
+        assert set(log) == {"log"}
+        assert shared.pull(f"fits/me/{asked.key}/result", tmp_path / "came") == told["result"]
+        assert {"items.npy", "model/model.json", "measured.json"} <= set(told["result"])
+        assert [path for path in (home() / "remote").iterdir() if path.is_dir()] == []
+
+    def test_what_is_there_already_is_not_fetched(self, asked, tmp_path):
+        shared = offered(asked, tmp_path)
+        said(request(asked, shared.uri))
+        shared.remove("inputs")
+        assert "result" in said(request(asked, shared.uri))[-1]
+
+    def test_inputs_that_are_damaged(self, asked, tmp_path):
+        shared = offered(asked, tmp_path)
+        (damaged,) = (tmp_path / "shared").glob("inputs/dataset/*/item.npy")
+        damaged.write_bytes(b"x" + damaged.read_bytes()[1:])
+        (told,) = said(request(asked, shared.uri))
+        assert "the dataset there has digest" in told["failure"]["message"]
+
+    def test_a_fit_whose_driver_goes_away_is_gone_on_with(self, tmp_path):
+        """Closed at its first epoch: its checkpoint is in the shared place, and from there in the next try's folder."""
+        asked = Asked(tmp_path, {"name": "lightfm-warp", "epochs": 3})
+        wanted = request(asked, offered(asked, tmp_path).uri)
+        scratch = home() / "remote" / f"fits-me-{asked.key}-result"
+        state = scratch / "checkpoint" / "fit" / "checkpoint.safetensors"
+        going = fit_on_node(wanted.model_dump_json())
+        while not next(going):
+            pass
+        state.write_text("the state")
+        going.close()
+        assert not scratch.exists()
+        going = fit_on_node(wanted.model_dump_json())
+        next(going)
+        assert state.read_text() == "the state"
+        going.close()
+
+    @pytest.mark.parametrize(("age", "stays"), [(0, True), (STALE_SECONDS + 60, False)])
+    def test_what_killed_fits_left_goes_after_a_day(self, asked, tmp_path, age, stays):
+        left = home() / "remote" / "fits-of-others"
+        (left / "checkpoint").mkdir(parents=True)
+        for path in (left / "checkpoint", left):
+            os.utime(path, (time.time() - age,) * 2)
+        said(request(asked, offered(asked, tmp_path).uri))
+        assert left.exists() == stays
