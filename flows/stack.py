@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import ipaddress
 import json
 import os
 import signal
@@ -12,7 +13,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,10 @@ from recsys.settings import Settings
 from recsys.tracking.database import ensure_database
 
 HOST = "127.0.0.1"
+# What tells Prefect's and MLflow's own commands where to listen.
+HOSTS = ("PREFECT_SERVER_API_HOST", "MLFLOW_HOST")
+# What could have MLflow's server listen to more than it is told on its command line.
+LOOSENING = ("MLFLOW_GUNICORN_OPTS", "MLFLOW_UVICORN_OPTS")
 START_SECONDS = 120.0
 RUN_SECONDS = 10.0
 WORKER_SECONDS = 10.0
@@ -47,8 +52,10 @@ class Stack:
     def start(self) -> None:
         """Start everything and wait until it is healthy.
 
-        Raises InputError where a port is taken, RunError where a server does not come up.
+        Raises InputError where a port is taken or the environment asks to let others in, RunError where a server does
+        not come up.
         """
+        refuse_open(os.environ)
         self._refuse_second()
         for name, port in (("Prefect", self.settings.prefect_port), ("MLflow", self.settings.mlflow_port)):
             _refuse_taken(name, port)
@@ -70,7 +77,7 @@ class Stack:
     def environment(self) -> dict[str, str]:
         """What servers and worker see."""
         return {
-            **os.environ,
+            **{name: value for name, value in os.environ.items() if name not in LOOSENING},
             **SWITCHES,
             "RECSYS_HOME": str(self.settings.root),
             "RECSYS_ROOT": str(ROOT),
@@ -182,6 +189,26 @@ class Stack:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 worker.wait(WORKER_SECONDS / 2)
                 return
+
+
+def refuse_open(environment: Mapping[str, str]) -> None:
+    """Raise InputError where an environment would have the servers listen to other machines: they ask nobody who he is.
+
+    Neither server reads these variables here. Whoever sets them believes so, and would look for the servers elsewhere.
+    """
+    for name in HOSTS:
+        asked = environment.get(name)
+        if asked and not _is_loopback(asked):
+            message = f"is {asked!r}, and `recsys up` serves this machine alone, without authentication"
+            remedy = "unset it; servers for others, with authentication, are told of in docs/security.md"
+            raise InputError(name, message, remedy)
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def _flow_runs(worker: int) -> list[psutil.Process]:

@@ -18,7 +18,7 @@ from recsys.champion.sides import Pairing
 from recsys.comparison.bootstrap import Interval
 from recsys.config import Config
 from recsys.data.interactions import DAY
-from recsys.errors import InputError
+from recsys.errors import InputError, remedy_by_format
 from recsys.experiment.retrain import Mode
 from recsys.experiment.trouble import explain
 from recsys.store import digest
@@ -137,8 +137,9 @@ class DecisionRecord(Config):
         try:
             document = json.loads(text)
             if isinstance(document, dict) and document.get("format", FORMAT) != FORMAT:
-                message = f"describes format {document['format']}, and {FORMAT} is known"
-                raise InputError(place, message, "read it with the version that wrote it")
+                found, older = document["format"], "read it with the version that wrote it"
+                message = f"describes format {found}, and {FORMAT} is known"
+                raise InputError(place, message, remedy_by_format(found, FORMAT, older))
             return cls.model_validate(document)
         except ValidationError as error:
             raise explain(error, cls, place) from error

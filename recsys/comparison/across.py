@@ -19,6 +19,7 @@ from recsys.comparison.stored_run import StoredRun, changes
 from recsys.comparison.users import with_test_rows
 from recsys.errors import InputError
 from recsys.experiment.rebuild import Rebuilt
+from recsys.experiment.spec import FORMAT
 from recsys.metrics.registry import is_primary, metric_key
 from recsys.models.base import ModelConfig
 
@@ -96,7 +97,7 @@ def compare_runs(runs: Sequence[StoredRun], rebuilt: Rebuilt, folder: Path) -> N
     lists.to_parquet(folder / "recommendations.parquet", index=False)
     (folder / "curves.json").write_text("{}")
     seeds = list(dict.fromkeys(seed for run in runs for seed in run.manifest["seeds"]))
-    document = spec.model_dump(mode="json", exclude_none=True)
+    document = {"format": FORMAT, **spec.model_dump(mode="json", exclude_none=True)}
     document |= {"models": [{**row.entry, "label": row.label} for row in rows], "seeds": seeds}
     (folder / "spec.yaml").write_text(yaml.safe_dump(document, sort_keys=False, allow_unicode=True))
     about = _about(runs, rows) | {"best": board.best, "note": board.note, "seeds": seeds}

@@ -20,7 +20,7 @@ from recsys.comparison.evaluation import Evaluation
 from recsys.comparison.leaderboard import SPREADS, Leaderboard, Outcome, leaderboard
 from recsys.data.dataset import Dataset
 from recsys.experiment.lists import Lists
-from recsys.experiment.spec import Experiment
+from recsys.experiment.spec import FORMAT, Experiment
 from recsys.metrics.registry import is_primary
 from recsys.models.base import ModelConfig
 from recsys.models.registry import model_class
@@ -79,7 +79,7 @@ def assemble(
         f"{cell.label}/{cell.seed}/{cell.fold}": json.loads((cell.fit / "curves.json").read_text()) for cell in whole
     }
     (folder / "curves.json").write_text(json.dumps(curves))
-    resolved = spec.model_dump(mode="json", exclude_none=True)
+    resolved = {"format": FORMAT, **spec.model_dump(mode="json", exclude_none=True)}
     (folder / "spec.yaml").write_text(yaml.safe_dump(resolved, sort_keys=False, allow_unicode=True))
     added = [model.row for model in controls]
     notes = {"best": board.best, "note": board.note, "failures": dict(failures), "controls": added}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import json
 from functools import cache
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -11,9 +10,9 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from recsys.errors import InputError, did_you_mean
-from recsys.models.base import ABOUT, FILES, FORMAT, Recommender
+from recsys.models.base import ABOUT, Recommender
 from recsys.models.list_maker import ListMaker
-from recsys.store import file_digest
+from recsys.models.stored import REMEDY, check_files, read_description
 
 BUILT_IN = {
     "random": "recsys.models.random:Random",
@@ -66,29 +65,25 @@ def model_class(name: str) -> type[Recommender]:
 
 
 def open_model(folder: Path) -> Recommender:
-    """A fitted model from its folder: the class by registered name, the files only after their hashes agree.
+    """A fitted model from its folder: the class by registered name, the files only after they were looked over.
 
-    Raises InputError where the folder is no stored model, is of another format, or has been changed.
+    Raises InputError where the folder is no stored model, is of another format, has been changed, or does not open.
     """
-    place = str(folder / ABOUT)
-    try:
-        about = json.loads((folder / ABOUT).read_text())
-        known = about["format"] == FORMAT
-        family, settings, hashes = str(about["family"]), dict(about["settings"]), dict(about.get("sha256", {}))
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InputError(place, "is not the description of a stored model", "fit it again") from error
-    if not known:
-        raise InputError(place, f"describes format {about['format']}, and {FORMAT} is known", "fit the model again")
+    place, about = str(folder / ABOUT), read_description(folder)
+    family = about["family"]
     kind = model_class(family)
     if issubclass(kind, ListMaker):
         raise InputError(place, f"'{family}' leaves no model, only lists", "take another model where one has to serve")
-    for name in FILES:
-        path = folder / name
-        if not path.is_file() or path.is_symlink() or file_digest(path) != hashes.get(name):
-            raise InputError(str(path), "is missing or was changed after it was stored", "fit the model again")
+    check_files(folder, about["sha256"])
     try:
-        model = kind(kind.Config(**settings))
+        model = kind(kind.Config(**about["settings"]))
     except (ValidationError, TypeError) as error:
-        raise InputError(place, f"holds settings that {family} does not know", "fit the model again") from error
-    model.restore(folder, about)
+        raise InputError(place, f"holds settings that {family} does not know", REMEDY) from error
+    try:
+        model.restore(folder, about)
+    except (InputError, MemoryError):
+        raise
+    except Exception as error:  # whatever a library makes of a file that is not what it says
+        message = f"cannot be opened ({type(error).__name__}: {str(error)[:200]})"
+        raise InputError(str(folder), message, REMEDY) from error
     return model

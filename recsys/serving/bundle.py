@@ -28,7 +28,7 @@ from recsys.retrieval.ann import Shape, VectorIndex
 from recsys.retrieval.lists import recommend
 from recsys.serving.about import ABOUT, FALLBACK, FORMAT, HISTORIES, INDEX, MODEL, About, Facts, File
 from recsys.serving.histories import Histories
-from recsys.serving.inspect import REMEDY, check_table, files_of, read_about, require_room, verify
+from recsys.serving.inspect import REMEDY, files_of, read_about, require_room, verify
 from recsys.store import file_digest
 
 log = logging.getLogger(__name__)
@@ -214,12 +214,13 @@ def open_bundle(folder: Path, expected: str | None = None) -> Bundle:
 
 
 def _opened(folder: Path, about: About, digest: str) -> Bundle:
-    check_table(folder / MODEL / USERS, "user", about.users)
-    check_table(folder / MODEL / ITEMS, "item", about.items)
     model = open_model(folder / MODEL)
     if model.config.name != about.family:
         raise InputError(str(folder / MODEL), f"holds {model.config.name}, not {about.family}", REMEDY)
-    for name, entities in ((USERS, model.users), (ITEMS, model.items)):
+    for name, entities, rows in ((USERS, model.users, about.users), (ITEMS, model.items, about.items)):
+        if len(entities) != rows:
+            message = f"holds {len(entities):,} rows, {rows:,} are needed"
+            raise InputError(str(folder / MODEL / name), message, REMEDY)
         if not _ascending(entities.ids):
             raise InputError(str(folder / MODEL / name), "holds ids that are not in order", REMEDY)
     histories = Histories.load(folder / HISTORIES, about.users, about.items, binary=about.binary, top=about.top)

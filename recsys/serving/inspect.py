@@ -11,16 +11,13 @@ from pathlib import Path, PurePosixPath
 import psutil
 from pydantic import ValidationError
 
-from recsys.errors import InputError, RunError
+from recsys.errors import InputError, RunError, remedy_by_format
 from recsys.serving.about import ABOUT, FORMAT, About
 from recsys.store import file_digest
 from recsys.store.folders import MANIFEST
 
-REMEDY = "write the bundle again"
+REMEDY = "make it again: recsys retrain SPEC"
 LARGEST_ABOUT = 1_000_000
-MOST_COLUMNS = 10_000
-# What a table may take unpacked: so many bytes a byte on disk, and so many in any case.
-EXPANSION, ROOM = 32, 256_000_000
 # What a model takes in memory, a byte on disk.
 HELD = 1.5
 
@@ -43,7 +40,8 @@ def read_about(folder: Path, expected: str | None = None) -> tuple[About, str]:
     except (OSError, ValueError, RecursionError) as error:
         raise InputError(str(place), "is no description of a bundle", REMEDY) from error
     if raw["format"] != FORMAT:
-        raise InputError(str(place), f"describes a bundle of format {raw['format']}, and {FORMAT} is known", REMEDY)
+        message = f"describes a bundle of format {raw['format']}, and {FORMAT} is known"
+        raise InputError(str(place), message, remedy_by_format(raw["format"], FORMAT, REMEDY))
     digest = hashlib.sha256(text).hexdigest()
     if expected is not None and digest != expected:
         raise InputError(str(place), f"has digest {digest[:12]}, and {expected[:12]} is wanted", REMEDY)
@@ -83,49 +81,6 @@ def require_room(folder: Path, about: About) -> None:
     if needed > free:
         message = f"needs about {needed / 1e9:.1f} GB of memory and {free / 1e9:.1f} GB are free"
         raise RunError(str(folder), message, "serve it on a larger machine")
-
-
-def check_table(path: Path, key: str, rows: int) -> None:
-    """Refuse a parquet file that is no table of so many rows with a column `key`, or that unpacks to far more than it
-    takes on disk. Raises InputError.
-    """
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    limit = path.stat().st_size * EXPANSION + ROOM
-    try:
-        file = pq.ParquetFile(path)
-        about = file.metadata
-        if about.num_rows != rows or about.num_columns > MOST_COLUMNS or key not in file.schema_arrow.names:
-            message = f"holds {about.num_rows:,} rows, {rows:,} with a column '{key}' are needed"
-            raise InputError(str(path), message, REMEDY)
-        groups = [about.row_group(group) for group in range(about.num_row_groups)]
-        packed = sum(
-            group.column(column).total_uncompressed_size for group in groups for column in range(about.num_columns)
-        )
-        texts = [field.name for field in file.schema_arrow if not pa.types.is_primitive(field.type)]
-        unpacked = packed if packed > limit else max(packed, _text_bytes(path, texts))
-    except (pa.ArrowException, OSError, ValueError) as error:
-        raise InputError(str(path), "is no parquet file", REMEDY) from error
-    if unpacked > limit:
-        raise InputError(str(path), f"unpacks to {unpacked / 1e9:.1f} GB", "write the bundle with shorter texts")
-
-
-def _text_bytes(path: Path, columns: list[str]) -> int:
-    """Bytes of the texts in these columns when each row holds its own: dictionaries hide how much that is."""
-    import pyarrow as pa
-    import pyarrow.compute as pc
-    import pyarrow.parquet as pq
-
-    total = 0
-    for name in columns:
-        for chunk in pq.ParquetFile(path, read_dictionary=[name]).read(columns=[name]).column(0).chunks:
-            if pa.types.is_dictionary(chunk.type):
-                lengths = pc.take(pc.binary_length(chunk.dictionary).cast(pa.int64()), chunk.indices)
-            else:
-                raise InputError(str(path), f"column '{name}' holds {chunk.type}, no text or number", REMEDY)
-            total += pc.sum(lengths).as_py() or 0
-    return total
 
 
 def files_of(folder: Path) -> dict[str, int]:

@@ -9,13 +9,13 @@ import os
 import shutil
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from filelock import FileLock
 from pydantic import BaseModel, ConfigDict
 
-from recsys.errors import not_written
+from recsys.errors import InputError, not_written, remedy_by_format
 from recsys.store.keys import digest, file_digest
 
 log = logging.getLogger(__name__)
@@ -46,13 +46,16 @@ class Store:
         self.root = root
 
     def get(self, stage: str, key: str) -> Ref | None:
-        """The stored folder, verified file by file, or None where it is absent or damaged."""
+        """The stored folder, verified file by file, or None where it is absent, damaged or of an earlier format.
+
+        Raises InputError where a newer version has made it: to compute it anew would take it from that one.
+        """
         folder = self.root / stage / key
         if not folder.is_dir():
             return None
         found = _verified(folder)
         if found is None:
-            log.warning("%s/%s is damaged and will be computed anew", stage, key)
+            log.warning("%s/%s is damaged or of an earlier format and will be computed anew", stage, key)
             return None
         with contextlib.suppress(OSError):  # a store that may only be read serves as well
             os.utime(folder / MANIFEST)  # `recsys gc` goes by the last use
@@ -89,6 +92,23 @@ class Store:
             raise not_written(error, parent) or error from error
         return Ref(stage=stage, key=key, digest=found_digest, folder=parent / key)
 
+    @contextlib.contextmanager
+    def scratch(self, key: str) -> Iterator[Path]:
+        """An empty folder for what is needed inside alone, one at a time for a key.
+
+        What a kill leaves of it goes with the next one, or with `recsys gc`.
+        """
+        parent = self.root / "scratch"
+        parent.mkdir(parents=True, exist_ok=True)
+        folder = parent / f".{key}.scratch.tmp"
+        with FileLock(parent / f".{key}.lock"):
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir()
+            try:
+                yield folder
+            finally:
+                shutil.rmtree(folder, ignore_errors=True)
+
 
 def _files(folder: Path) -> list[Path]:
     return sorted(path for path in folder.rglob("*") if path.is_file() and path.name != MANIFEST)
@@ -118,9 +138,15 @@ def _seal(folder: Path, stage: str, key: str, seconds: float) -> str:
 
 
 def _verified(folder: Path) -> str | None:
+    """The digest of a folder that is as it was sealed: every file of its list, no other, and no link."""
     try:
         manifest = json.loads((folder / MANIFEST).read_text())
+        if manifest["format"] > FORMAT:
+            message = f"is of format {manifest['format']}, and {FORMAT} is known"
+            raise InputError(str(folder), message, remedy_by_format(manifest["format"], FORMAT, ""))
         if manifest["format"] != FORMAT or digest(manifest["files"]) != manifest["digest"]:
+            return None
+        if any(path.is_symlink() for path in folder.rglob("*")):
             return None
         if {path.relative_to(folder).as_posix() for path in _files(folder)} != set(manifest["files"]):
             return None
@@ -129,7 +155,7 @@ def _verified(folder: Path) -> str | None:
             if path.stat().st_size != expected["bytes"] or file_digest(path) != expected["sha256"]:
                 return None
         return str(manifest["digest"])
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None
 
 

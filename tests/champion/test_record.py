@@ -66,7 +66,8 @@ class TestJson:
         document = json.loads(record().to_json()) | {"format": 2, "news": "of tomorrow"}
         with pytest.raises(InputError) as info:
             DecisionRecord.from_json(json.dumps(document), "night.json")
-        said = "night.json: describes format 2, and 1 is known; read it with the version that wrote it"
+        newer = "it was made by a newer version of this project: upgrade this one"
+        said = f"night.json: describes format 2, and 1 is known; {newer}"
         assert (str(info.value), info.value.exit_status) == (said, 2)
 
     @pytest.mark.parametrize(

@@ -246,7 +246,7 @@ class TestFiles:
         text = (out / "spec.yaml").read_text()
         assert Experiment.parse(yaml.safe_load(text)) == experiment
         assert Experiment.load(out / "spec.yaml") == experiment
-        assert list(yaml.safe_load(text))[:3] == ["name", "data", "split"]
+        assert list(yaml.safe_load(text))[:4] == ["format", "name", "data", "split"]
 
     def test_the_manifest_keeps_what_it_was_given_and_adds_the_verdict(self, assembled):
         data = dataset([(1, 10), (1, 20), (2, 10), (3, 20), (2, 20), (4, 10)])
