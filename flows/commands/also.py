@@ -50,6 +50,15 @@ def hold_beside(
     return facts
 
 
+def log_beside(first: Comparison, settings: Settings) -> None:
+    """The report on both protocols and its facts as artifacts of the first run, below `also/`."""
+    from recsys.tracking.runs import Tracker
+
+    tracker = Tracker(settings)
+    for name in ("report.html", PROTOCOLS):
+        tracker.log_text(first.run_id, f"also/{name}", (first.out / name).read_text(encoding="utf-8"))
+
+
 def _names(one: Experiment, other: Experiment, overrides: Sequence[str]) -> tuple[str, str]:
     """What each protocol is called: by its split where that is the difference."""
     if one.split.kind != other.split.kind and len(overrides) == 1:

@@ -22,7 +22,7 @@ def fill(template: str, styles: Sequence[str] = ("page.css",), **content: Any) -
     environment = Environment(
         loader=FileSystemLoader(HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    style, script = "\n".join(map(_inlined, styles)), _inlined("page.js")
+    style, script = "\n".join(map(inlined, styles)), inlined("page.js")
     policy = (
         f"default-src 'none'; style-src '{_hash(style)}'; script-src '{_hash(script)}'; img-src data:; "
         "base-uri 'none'; form-action 'none'"
@@ -32,7 +32,8 @@ def fill(template: str, styles: Sequence[str] = ("page.css",), **content: Any) -
     )
 
 
-def _inlined(name: str) -> str:
+def inlined(name: str) -> str:
+    """A file of this folder as text."""
     return (HERE / name).read_text(encoding="utf-8")
 
 

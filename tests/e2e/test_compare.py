@@ -219,7 +219,9 @@ def test_each_stored_model_opens(done: Done, client: Any, tmp_path: Path) -> Non
 
 def test_the_result_as_artifacts_of_the_parent(done: Done, client: Any) -> None:
     listed = {file.path for file in client.list_artifacts(done.answer["run_id"])}
-    assert listed == set(FILES)
+    assert listed == {*FILES, "figures"}
+    figures = {file.path for file in client.list_artifacts(done.answer["run_id"], "figures")}
+    assert {"figures/by-k-ndcg.svg", "figures/data-rows-by-item.svg"} <= figures
     path = client.download_artifacts(done.answer["run_id"], "leaderboard.csv")
     assert Path(path).read_bytes() == (done.out / "leaderboard.csv").read_bytes()
 
@@ -251,7 +253,7 @@ def test_another_label_fits_nothing_anew(done: Done) -> None:
     assert ended.err.count("fitted before") == len(CELLS)
 
 
-def test_two_protocols_side_by_side(done: Done) -> None:
+def test_two_protocols_side_by_side(done: Done, client: Any) -> None:
     asked = ["--also", "split.kind=random", "--out", "both", "--json"]
     ended = done.place.run("compare", "spec.yaml", *asked)
     assert ended.status == 0, ended.said
@@ -270,6 +272,8 @@ def test_two_protocols_side_by_side(done: Done) -> None:
     assert '<h2 id="protocols">Two protocols</h2>' in page
     assert "Ranks under both" in page
     assert "Two protocols" not in (out / "also/report.html").read_text()
+    logged = {file.path for file in client.list_artifacts(answer["run_id"], "also")}
+    assert logged == {"also/report.html", "also/protocols.json"}
     assert "Kendall" in ended.err
 
 

@@ -35,8 +35,12 @@ class FakeRecorder:
             log_metrics=lambda run_id, values: self.metrics.update({run_id: values}),
         )
 
+    def attempt(self, log):
+        return log()
+
     def log_files(self, run_id, folder):
-        self.files |= {path.name: (run_id, path.read_bytes()) for path in folder.iterdir()}
+        found = (path for path in folder.rglob("*") if path.is_file())
+        self.files |= {path.relative_to(folder).as_posix(): (run_id, path.read_bytes()) for path in found}
 
     def begin(self, cell):
         """Nothing."""
@@ -152,9 +156,11 @@ class TestPublishing:
         result = published(out)
         assert (result.out, result.run_id, result.cached) == (out, "parent", False)
         assert sorted(path.name for path in out.iterdir()) == sorted([*FILES, "private.txt"])
-        assert set(recorder.files) == set(FILES)
+        files = {name: logged for name, logged in recorder.files.items() if not name.startswith("figures/")}
+        assert set(files) == set(FILES)
+        assert "figures/by-k-mrr.svg" in recorder.files
         assert {run_id for run_id, _ in recorder.files.values()} == {"parent"}
-        assert all((out / name).read_bytes() == content for name, (_, content) in recorder.files.items())
+        assert all((out / name).read_bytes() == content for name, (_, content) in files.items())
 
     def test_or_where_they_go_by_default(self, published, tmp_path):
         result = published()
