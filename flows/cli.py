@@ -93,6 +93,20 @@ def rerun(
         run(run_id, out, speech)
 
 
+@app.command()
+def log(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="What `recsys compare` has written.")],
+    quiet: Quiet = False,
+    as_json: Json = False,
+) -> None:
+    """Log a result to MLflow that was away while it was made; once, however often it is asked for."""
+    speech = Speech(quiet, as_json)
+    with command(speech):
+        from flows.commands.log import run
+
+        run(folder, speech)
+
+
 metrics = typer.Typer(name="metrics", help="What the numbers mean.", no_args_is_help=True)
 app.add_typer(metrics)
 

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import shlex
+import time
+
 from flows.finishing import SomeFailedError, as_they_finish
 from flows.local import local_flow
 from flows.session import options, recording, session
 from flows.tune import tune_models
 from recsys.comparison.assemble import CellResult
 from recsys.comparison.result import Comparison
+from recsys.errors import RunError
 from recsys.experiment.spec import Experiment
 from tasks.context import Cell
+from tasks.recorder import Lost
 from tasks.results import publish_report, rank_models
 from tasks.stages import check_leaks, evaluate, fit_and_recommend, folds_of, load_data, split_data
 
@@ -22,12 +27,22 @@ class ModelsFailedError(SomeFailedError):
         self.comparison = comparison
 
 
+class NotLoggedError(RunError):
+    """MLflow went while models were compared; `comparison` is complete in its folder."""
+
+    def __init__(self, comparison: Comparison, lost: Lost) -> None:
+        since, out = time.strftime("%H:%M:%S", time.localtime(lost.since)), shlex.quote(str(comparison.out))
+        message = f"has not answered since {since} ({lost.trouble.message}); the result in {out} is complete"
+        super().__init__(lost.trouble.place, message, f"log it later: recsys log {out}")
+        self.comparison = comparison
+
+
 @local_flow(name="compare", description="Train models on one split and compare them")
 def compare(spec: Experiment, overrides: list[str] | None = None) -> Comparison:
     """Load, split, tune where the spec says so, fit every model, evaluate, rank, report.
 
     spec: the experiment. overrides: `a.b=value` settings applied to it. Raises InputError where the input is wrong,
-    ModelsFailedError where a model failed and the rest is done.
+    ModelsFailedError where a model failed and the rest is done, NotLoggedError where all is done and MLflow was away.
     """
     with session(spec.override(overrides or [])) as run:
         if run.finished is not None:
@@ -57,4 +72,6 @@ def compare(spec: Experiment, overrides: list[str] | None = None) -> Comparison:
             comparison = publish_report(board, data, options.get().out, recorder, run)
             if failures:
                 raise ModelsFailedError(comparison, failures)
-            return comparison
+        if recorder.lost is not None:
+            raise NotLoggedError(comparison, recorder.lost)
+        return comparison

@@ -17,11 +17,14 @@ from typing import Self
 from filelock import FileLock
 
 from flows.environment import switch_off
-from recsys.errors import RunError, disk_full
+from recsys.errors import ExpectedError, InputError, RunError, disk_full
 from recsys.processes import end, end_orphans, is_alive, python, start_leashed, wait_until
-from recsys.settings import Settings
+from recsys.settings import Settings, shown_address
 
 START_SECONDS = 120.0
+NAMED_SECONDS = 3.0
+# What Prefect's server says at the end of its log where the database has a schema that it does not know.
+NEWER, LAST_WORDS = b"Can't locate revision", 500
 # A private server's blocks are never used; registering them costs a second on an empty home.
 NO_BLOCKS = {"PREFECT_API_BLOCKS_REGISTER_ON_START": "false"}
 UP = "up.json"
@@ -45,7 +48,10 @@ class Engine:
         return self._settings.logs / "prefect-server.log"
 
     def start(self) -> Self:
-        """Begin to start a private server where no other is there; returns at once."""
+        """Begin to start a private server where no other is there; returns at once.
+
+        Raises RunError where the environment names one and nobody answers there.
+        """
         switch_off()
         end_orphans(self._settings.processes)
         if self.url is None:
@@ -64,22 +70,31 @@ class Engine:
                     env={**os.environ, **private_server(self._settings), **NO_BLOCKS},
                     pass_fds=(listener.fileno(),),
                 )
+        elif not wait_until(lambda: is_healthy(str(self.url)), NAMED_SECONDS, every=0.5):
+            raise self._no_answer()
         os.environ["PREFECT_API_URL"] = self.url
         return self
 
     def wait(self) -> None:
-        """Wait until the API answers. Raises RunError where it does not."""
+        """Wait until the API answers.
+
+        Raises RunError where it does not, InputError where a newer version of Prefect made the home's database.
+        """
         assert self.url is not None
-        up = wait_until(lambda: self._ended() or is_healthy(str(self.url)), START_SECONDS if self._process else 10.0)
+        up = wait_until(lambda: self._ended() or is_healthy(str(self.url)), START_SECONDS)
         if self._lock is not None:
             self._lock.release()
             self._lock = None
         if self._ended():
-            full = disk_full(self._settings.root)
-            raise full or RunError("Prefect", "its server ended while it was starting", f"see {self.log}")
+            raise self._did_not_start()
         if not up:
-            remedy = f"see {self.log}" if self._process else "start it, or unset PREFECT_API_URL"
-            raise RunError("Prefect", f"no answer from {self.url}", remedy)
+            raise self._no_answer()
+
+    def gone(self) -> RunError | None:
+        """What to say where the API does not answer any more; None where it does."""
+        if self._ended():
+            return RunError("Prefect", "its server has ended", f"what is finished is kept; see {self.log}")
+        return None if is_healthy(str(self.url)) else self._no_answer()
 
     def stop(self) -> None:
         """End the private server."""
@@ -89,6 +104,17 @@ class Engine:
             send_logs()
             end(self._process, self._settings.processes)
             self._process = None
+
+    def _did_not_start(self) -> ExpectedError:
+        full = disk_full(self._settings.root)
+        if full is None and NEWER in self.log.read_bytes()[-LAST_WORDS:]:
+            remedy = "install that one, or move the file away: it holds the history of flow runs and nothing else"
+            return InputError(str(self._settings.root / "prefect.db"), "a newer version of Prefect made it", remedy)
+        return full or RunError("Prefect", "its server ended while it was starting", f"see {self.log}")
+
+    def _no_answer(self) -> RunError:
+        remedy = f"see {self.log}" if self._process else "start that server, or unset PREFECT_API_URL"
+        return RunError("Prefect", f"no answer from {shown_address(str(self.url))}", remedy)
 
     def _ended(self) -> bool:
         return self._process is not None and self._process.poll() is not None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import os
 import urllib.error
 import urllib.request
@@ -11,6 +12,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from uuid import UUID
+
+import psutil
 
 from recsys.processes import is_alive, started
 from recsys.settings import Settings
@@ -27,6 +30,23 @@ def remembered(flow_run: UUID, settings: Settings) -> Iterator[None]:
     note.write_text(json.dumps([os.getpid(), started()]))
     yield
     note.unlink(missing_ok=True)
+
+
+def oldest_at_work(settings: Settings) -> float:
+    """When the oldest process that does a flow run of this home was started, in seconds since 1970; infinity where none
+    does one."""
+    return min((_since(note) for note in _folder(settings).glob("*.json")), default=math.inf)
+
+
+def _since(note: Path) -> float:
+    with contextlib.suppress(FileNotFoundError, psutil.Error):
+        try:
+            process, began = json.loads(note.read_text())
+        except (ValueError, TypeError):  # being written, or a kill while it was
+            return note.stat().st_mtime
+        if is_alive(int(process), float(began)):
+            return psutil.Process(int(process)).create_time()
+    return math.inf
 
 
 def mark_killed(api: str, settings: Settings) -> None:

@@ -103,7 +103,8 @@ def repeated(night: Night) -> DecisionRecord | None:
 def deciding(night: Night) -> Iterator[Recorder]:
     """The run of a decision in MLflow: FINISHED once all that follows from it is done."""
     run, tracker = night.run, night.office.tracker
-    tags = {**source_tags(), **prefect_tags(), "as_of": moment(night.as_of).isoformat(), "spec.digest": night.asks}
+    tags = {**source_tags(), **prefect_tags(run.settings)}
+    tags |= {"as_of": moment(night.as_of).isoformat(), "spec.digest": night.asks}
     params = resolved(run.spec) | {"threads": run.threads, "versions": versions()}
     role = "rehearsal" if night.rehearsal else RETRAINING
     parent = tracker.open_parent(run.spec.name, run.key, tags, params, role=role)

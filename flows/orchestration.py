@@ -27,7 +27,7 @@ def orchestrated(name: str, settings: Settings, speech: Speech) -> Iterator[Call
     then the body imports what it needs, while the server starts and MLflow's database is made.
     """
 
-    said = threading.Event()
+    began, said = threading.Event(), threading.Event()
 
     def open_database() -> None:
         with contextlib.suppress(Exception):  # the flow does it again, and is the one to complain
@@ -39,7 +39,7 @@ def orchestrated(name: str, settings: Settings, speech: Speech) -> Iterator[Call
     def overtime(ended: BaseException) -> None:
         # What still runs leaves nothing half-done behind: all that is kept is renamed into place when it is complete.
         if said.is_set():
-            os._exit(status_of(ended))
+            os._exit(ended.exit_status if isinstance(ended, ExpectedError) else status_of(ended))
         reporter.stop()
         os._exit(say_stopped(speech, ended))
 
@@ -55,6 +55,7 @@ def orchestrated(name: str, settings: Settings, speech: Speech) -> Iterator[Call
         from flows.session import options
 
         engine.wait()
+        began.set()
         gc.freeze()
         gc.enable()
         reporter.start()
@@ -65,14 +66,18 @@ def orchestrated(name: str, settings: Settings, speech: Speech) -> Iterator[Call
     try:
         threading.Thread(target=open_database, daemon=True).start()
         yield ready
-    except ExpectedError:
-        raise
     except Exception as error:
+        gone = engine.gone() if began.is_set() else None
         # Whatever it was that could not be written, Prefect's own database too.
-        full = disk_full(settings.root)
-        if full is not None:
-            raise full from error
-        raise
+        told = error if isinstance(error, ExpectedError) else disk_full(settings.root) or gone
+        if gone is not None:
+            from flows.watch import end_in_time
+
+            # Prefect does not let a process end before its events are sent, and tries seven seconds for each.
+            end_in_time(told or gone, overtime)
+        if told is None or told is error:
+            raise
+        raise told from error
     finally:
         gc.enable()
         reporter.stop()

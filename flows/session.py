@@ -26,6 +26,7 @@ from recsys.settings import Settings
 from recsys.store import Ref, digest
 from recsys.tracking.database import ensure_database
 from recsys.tracking.finished import finished_comparison
+from recsys.tracking.links import flow_run_page
 from recsys.tracking.runs import COMPARISON, DataInput, Tracker
 from recsys.tracking.source import source_tags
 from tasks.context import Reporter, Run, alone, width
@@ -74,6 +75,8 @@ def session(spec: Experiment) -> Iterator[Run]:
         run.finished = None if chosen.fresh else finished_comparison(spec, key, settings, chosen.out)
         if run.finished is not None:
             run.reporter.stage("done", f"{spec.name} was finished before: nothing is fitted and no run is started")
+        else:
+            run.connect()
         yield run
 
 
@@ -86,12 +89,12 @@ def supervised(run: Run, lock: str, waiting: str) -> Iterator[None]:
     if started_by_worker() and not run.settings.allow_external:
         refuse_commands(run.spec)
     flow_run, overtime = get_run_context().flow_run.id, options.get().overtime  # type: ignore[union-attr]
-    mark_killed(str(PREFECT_API_URL.value()), run.settings)
     with (
         cancellation(flow_run, run.stop),
         remembered(flow_run, run.settings),
         alone(run.settings, lock, run.reporter, waiting),
     ):
+        mark_killed(str(PREFECT_API_URL.value()), run.settings)  # the one that had the lock may have been killed
         try:
             yield
         except BaseException as error:
@@ -103,15 +106,19 @@ def supervised(run: Run, lock: str, waiting: str) -> Iterator[None]:
 
 @contextlib.contextmanager
 def recording(run: Run, dataset: Ref, split: Ref, role: str = COMPARISON) -> Iterator[Recorder]:
-    """The parent run in MLflow: FINISHED at the end, FAILED after an error, KILLED where the run was stopped."""
+    """The parent run in MLflow: FINISHED at the end, FAILED after an error, KILLED where the run was stopped.
+
+    Where MLflow goes in the middle of a comparison, that goes on without it: `lost` of the recorder says so in the end.
+    """
     settings = run.settings
     ensure_database(settings)
     tracker = Tracker(settings)
-    tags = {**source_tags(), **prefect_tags()}
+    tags = {**source_tags(), **prefect_tags(settings)}
     tags |= {"data.digest": dataset.digest, "split.digest": split.digest, "spec.digest": digest(resolved(run.spec))}
     params = resolved(run.spec) | {"threads": run.threads, "versions": versions()}
     parent = tracker.open_parent(run.spec.name, run.key, tags, params, run.fresh, role)
-    recorder = Recorder(tracker, parent, data_inputs(run.spec, run.spec.split.kind, dataset, split))
+    read, warn = data_inputs(run.spec, run.spec.split.kind, dataset, split), run.reporter.warn
+    recorder = Recorder(tracker, parent, read, warn if role == COMPARISON else None)
     tracker.log_inputs(parent.run_id, recorder.inputs)
     with closing(recorder, run):
         yield recorder
@@ -144,7 +151,10 @@ def data_inputs(spec: Experiment, kind: str, dataset: Ref, split: Ref) -> list[D
     return [whole, DataInput(f"{spec.data.source}-{kind}", split.digest, "split", profile)]
 
 
-def prefect_tags() -> dict[str, str]:
-    """The flow run and deployment that this is."""
+def prefect_tags(settings: Settings) -> dict[str, str]:
+    """The flow run and deployment that this is, and a description for MLflow's UI with a link to it."""
     tags = {"prefect.flow_run_id": flow_run.id, "prefect.deployment": deployment.name}
+    if flow_run.id:
+        page = flow_run_page(settings, str(PREFECT_API_URL.value()), flow_run.id)
+        tags["mlflow.note.content"] = f"Flow run [{flow_run.name}]({page}) in Prefect"
     return {key: str(value) for key, value in tags.items() if value}

@@ -25,6 +25,7 @@ from recsys.store import Ref
 from recsys.tracking.links import run_page
 from recsys.tracking.runs import TUNING
 from tasks.context import Cell, Run, width
+from tasks.ornaments import shown
 from tasks.recorder import Recorder
 from tasks.stages import load_data, split_data
 from tasks.tuning import cut_tuning_fold, tune_model, tuned_of
@@ -114,4 +115,4 @@ def publish(tuned: TunedModels, recorder: Recorder) -> None:
         {"model": each.label, "trials": len(each.trials), "before": each.before, "after": each.after}
         for each in tuned.found.values()
     ]
-    create_table_artifact(rows, key="tuning", description=f"Tuning of {tuned.spec.name}")
+    shown(lambda: create_table_artifact(rows, key="tuning", description=f"Tuning of {tuned.spec.name}"))

@@ -147,15 +147,22 @@ def _note(pid: int, records: Path) -> None:
 
 
 def started(pid: int | None = None) -> float:
-    """When a process started, this one by default: with its id that names it for good."""
+    """When a process started, this one by default, in seconds: with its id that names it for good.
+
+    On Linux counted from the boot of the machine, which gives the beginning: the clock may be set while the process
+    runs, and psutil's answer changes with it. Raises psutil.NoSuchProcess where there is none.
+    """
+    with contextlib.suppress(OSError):
+        ticks = Path(f"/proc/{pid or 'self'}/stat").read_text().rpartition(")")[2].split()[19]
+        boot = int(Path("/proc/sys/kernel/random/boot_id").read_text()[:8], 16)
+        return boot + int(ticks) / os.sysconf("SC_CLK_TCK")
     return psutil.Process(pid).create_time()
 
 
-def is_alive(pid: int, started: float) -> bool:
+def is_alive(pid: int, began: float) -> bool:
     """Whether the process with this id is the one that started then, and still runs."""
     try:
-        process = psutil.Process(pid)
-        return abs(process.create_time() - started) < 1 and process.status() != psutil.STATUS_ZOMBIE
+        return abs(started(pid) - began) < 1 and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
     except psutil.Error:
         return False
 

@@ -7,7 +7,6 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -133,8 +132,7 @@ def publish_backtest(result: Backtest, out: Path | None, recorder: Recorder, run
     """Table and page, in the folder asked for and in the run's artifacts; the numbers as metrics by age."""
     run_id = recorder.parent.run_id
     place = (out or Path("runs") / run.spec.name / f"backtest-{run.key[:12]}").absolute()
-    with TemporaryDirectory(dir=run.settings.root) as temporary:
-        folder = Path(temporary)
+    with run.store.scratch(run.key) as folder:
         (folder / "backtest.csv").write_text(result.to_csv(), encoding="utf-8")
         (folder / "backtest.html").write_text(backtest_page(result), encoding="utf-8")
         recorder.tracker.log_files(run_id, folder)

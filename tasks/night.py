@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
+
+from pydantic import ValidationError
 
 from recsys.champion.record import Contender, DecisionRecord, moment
 from recsys.data.newest import Freshness
+from recsys.errors import InputError
 from recsys.experiment.spec import Experiment
 from recsys.models.base import ModelConfig
 from recsys.models.registry import model_class
@@ -115,7 +118,7 @@ class Night:
         newest = self.fresh.newest
         known: dict[str, Any] = {
             "name": self.spec.name,
-            "time": datetime.now(UTC),
+            "time": time_of_decision(self.past),
             "as_of": moment(self.as_of),
             "verdict": verdict,
             "reasons": tuple(reasons),
@@ -128,6 +131,13 @@ class Night:
             "decided_by": self.decided_by,
         }
         return DecisionRecord.model_validate(known | about)
+
+
+def time_of_decision(past: Sequence[Decided]) -> datetime:
+    """Now, and in any case after the decisions before, oldest first: their times are their order, and a clock may be
+    set back."""
+    now = datetime.now(UTC)
+    return max(now, past[-1].record.time + timedelta(microseconds=1)) if past else now
 
 
 def rehearsed(records: Sequence[DecisionRecord]) -> tuple[Contender | None, tuple[Decided, ...]]:
@@ -158,6 +168,14 @@ def contender_of(version: Version) -> Contender:
 
 
 def model_of(settings: Mapping[str, Any], label: str) -> ModelConfig:
-    """A model by its recorded settings, under another label. Raises InputError where it is not installed any more."""
-    config = model_class(settings["name"]).Config.model_validate(dict(settings))
+    """A model by its recorded settings, under another label.
+
+    Raises InputError where it is not installed any more, or has other settings by now.
+    """
+    try:
+        config = model_class(settings["name"]).Config.model_validate(dict(settings))
+    except (KeyError, ValidationError) as error:
+        name = settings.get("name", "unknown")
+        message = f"was made with settings that '{name}' has not: another version made it"
+        raise InputError(label, message, "promote another: recsys champion promote NAME VERSION") from error
     return config.model_copy(update={"label": label})

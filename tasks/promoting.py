@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
 
@@ -16,7 +15,7 @@ from recsys.tracking.pyfunc import bundle_of
 from recsys.tracking.registry import CHALLENGER, CHAMPION, PREVIOUS
 from recsys.tracking.runs import RETRAINING
 from tasks.context import Reporter, alone
-from tasks.night import Office, contender_of
+from tasks.night import Office, contender_of, time_of_decision
 from tasks.settling import settle, settle_alias, settle_unfinished, write_down
 
 
@@ -61,7 +60,7 @@ def _decided(
 ) -> DecisionRecord:
     """The record of what a person says."""
     champion = office.registry.alias(name, CHAMPION)
-    now = datetime.now(UTC)
+    now = time_of_decision(past)
     known: dict[str, Any] = {
         "name": name,
         "time": now,

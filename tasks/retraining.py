@@ -32,7 +32,7 @@ from recsys.comparison.bootstrap import FEWEST_USERS
 from recsys.data.dataset import Dataset
 from recsys.data.interactions import Interactions, training_view
 from recsys.data.text import count
-from recsys.errors import ExpectedError
+from recsys.errors import ExpectedError, InputError
 from recsys.experiment.cells import job_of
 from recsys.experiment.fit import lists_of_stored
 from recsys.experiment.keys import bundle_key, passport_choices, stored_key, window_key
@@ -81,6 +81,9 @@ def look_for_new_rows(night: Night) -> str | None:
     night.run.reporter.stage("fresh", f"{text}; {night.new_rows:,} came since the last decision")
     last = night.seen
     if last is None or night.new_rows >= asked:
+        return None
+    if unreadable(night) is not None:
+        night.run.reporter.stage("fresh", "but the champion cannot be opened")
         return None
     if night.asks_anew:
         night.run.reporter.stage("fresh", f"but the experiment is another one than on {last.time:%Y-%m-%d %H:%M} UTC")
@@ -134,12 +137,28 @@ def cell_of(model: ModelConfig, label: str, night: Night, fold: int = WINDOW) ->
     return Cell(model=model.model_copy(update={"label": label}), seed=night.spec.seeds[0], fold=fold)
 
 
+def unreadable(night: Night) -> str | None:
+    """What keeps this version from serving the champion: an earlier format, a damaged file; None where nothing does."""
+    if night.champion is None or night.champion.version is None:
+        return None
+    registry = night.office.registry
+    try:
+        open_bundle(bundle_of(registry.folder(registry.version(night.spec.name, night.champion.version))))
+    except InputError as error:
+        return str(error)
+    return None
+
+
 def stand_in(night: Night, dataset: Ref, window: Ref) -> str | None:
     """Why the champion's settings are fitted anew for the trial, or None where the champion itself may be scored."""
     if night.champion is None:
         return "there is no champion yet"
     if night.champion.newest is None or night.champion.version is None:
         return "it has no stored model"
+    broken = unreadable(night)
+    if broken is not None:
+        night.run.reporter.warn(f"version {night.champion.version} cannot be opened: {broken}")
+        return f"version {night.champion.version} cannot be opened; its settings were fitted anew"
     data, fold = Dataset.load(dataset.folder), Fold.load(window.folder / str(WINDOW))
     begins = int(np.asarray(data.timestamp)[fold.test].min())
     newest = night.champion.newest

@@ -81,7 +81,7 @@ def _office(name: str) -> Office:
     settings = Settings()
     if settings.owns_tracking and not settings.database.exists():
         raise InputError(
-            name, f"nothing is registered in {settings.mlflow_uri}", "make a champion: recsys retrain SPEC"
+            name, f"nothing is registered in {settings.mlflow_place}", "make a champion: recsys retrain SPEC"
         )
     require_server(settings)
     from tasks.night import Office

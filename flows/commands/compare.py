@@ -57,14 +57,17 @@ def run(
     if also:
         other = Experiment.load(spec, [*overrides, *also])
         wanted.append(Wanted.of(other, wanted[0].out / "also", settings, speech))
-    done = _reached(wanted, fresh, settings, speech)
+    done, anew = _reached(wanted, fresh, settings, speech)
     for each, result in zip(wanted, done, strict=True):
         show(result, each.experiment, speech)
     answer = answer_of(done[0])
     if also:
-        from flows.commands.also import hold_beside
+        from flows.commands.also import hold_beside, log_beside
 
-        answer["also"] = answer_of(done[1]) | {"protocols": hold_beside(done, wanted, also, settings, speech)}
+        protocols = hold_beside(done, wanted, also, settings, speech)
+        if anew:
+            log_beside(done[0], settings)
+        answer["also"] = answer_of(done[1]) | {"protocols": protocols}
     speech.answer(answer)
     _say_next(done[0], spec, settings, speech)
 
@@ -86,8 +89,13 @@ class Wanted:
         return cls(experiment, found, key, out or default_out(experiment.name, key))
 
 
-def _reached(wanted: Sequence[Wanted], fresh: bool, settings: Settings, speech: Speech) -> list[Comparison]:
-    """The comparisons: those that were finished, unless all are to be made `fresh`, and the rest anew."""
+def _reached(
+    wanted: Sequence[Wanted], fresh: bool, settings: Settings, speech: Speech
+) -> tuple[list[Comparison], bool]:
+    """The comparisons: those that were finished, unless all are to be made `fresh`, and the rest.
+
+    Returns them, and whether any was made now.
+    """
     began = time.monotonic()
     found = [None if fresh else finished_comparison(each.experiment, each.key, settings, each.out) for each in wanted]
     left = [each for each, done in zip(wanted, found, strict=True) if done is None]
@@ -101,7 +109,7 @@ def _reached(wanted: Sequence[Wanted], fresh: bool, settings: Settings, speech: 
     made = iter(all_compared([(each.experiment, each.out) for each in left], fresh, settings, speech) if left else [])
     if left:
         speech.say(f"done in {time.monotonic() - began:.0f} s")
-    return [next(made) if done is None else done for done in found]
+    return [next(made) if done is None else done for done in found], bool(left)
 
 
 def one_spec(named: Sequence[str]) -> Path:
@@ -122,7 +130,7 @@ def all_compared(
 ) -> list[Comparison]:
     """One flow after another, for experiments and where their results go; the first that fails ends it."""
     with orchestrated("compare", settings, speech) as ready:
-        from flows.compare import ModelsFailedError, compare
+        from flows.compare import ModelsFailedError, NotLoggedError, compare
         from flows.session import choosing
 
         ready()
@@ -131,7 +139,7 @@ def all_compared(
             try:
                 with choosing(out=out, fresh=fresh):
                     done.append(compare(experiment))
-            except ModelsFailedError as failed:
+            except (ModelsFailedError, NotLoggedError) as failed:
                 show(failed.comparison, experiment, speech)
                 failed.answer = answer_of(failed.comparison)
                 raise
@@ -167,7 +175,7 @@ def _say_next(result: Comparison, spec: Path, settings: Settings, speech: Speech
     """Three things to try next, as commands that work as printed."""
     if not has_server(settings):
         port = f" --port {settings.mlflow_port}" if settings.mlflow_port != 5000 else ""
-        command = f"{typed('mlflow')} ui --backend-store-uri {shlex.quote(settings.mlflow_uri)}{port}"
+        command = f"{typed('mlflow')} ui --backend-store-uri {shlex.quote(settings.mlflow_place)}{port}"
     else:
         command = ""
     page = run_page(settings, result.manifest["mlflow_experiment_id"], result.run_id)

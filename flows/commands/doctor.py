@@ -111,7 +111,7 @@ def _servers(settings: Settings) -> Iterator[Finding]:
     if url:
         remedy = "" if is_healthy(url) else "start it, or unset PREFECT_API_URL"
         yield Finding("Prefect API", not remedy, f"{url} {'answers' if not remedy else 'does not answer'}", remedy)
-    yield Finding("MLflow", True, settings.mlflow_uri)
+    yield Finding("MLflow", True, settings.mlflow_place)
 
 
 CHECKS: tuple[Callable[[Settings], Iterator[Finding]], ...] = (

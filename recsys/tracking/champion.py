@@ -45,5 +45,5 @@ class Champion:
         return Registry(self._settings)
 
     def _none(self) -> InputError:
-        message = f"there is none in the registry at {self._settings.mlflow_uri}"
+        message = f"there is none in the registry at {self._settings.mlflow_place}"
         return InputError(f"champion of {self.name}", message, "make one: recsys retrain SPEC")

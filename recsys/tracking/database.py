@@ -9,12 +9,16 @@ import urllib.error
 import urllib.request
 import uuid
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from filelock import FileLock
 
-from recsys.errors import RunError, disk_full
+from recsys.errors import InputError, RunError, disk_full
 from recsys.processes import end, end_with_parent, python, start_leashed
 from recsys.settings import Settings
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
 
 
 def ensure_database(settings: Settings) -> None:
@@ -62,8 +66,25 @@ def require_server(settings: Settings) -> None:
     except (urllib.error.URLError, OSError) as error:
         reason = getattr(error, "reason", error)
         raise RunError(
-            f"MLFLOW_TRACKING_URI {uri}", f"no answer ({reason})", "start that server, or unset it"
+            f"MLFLOW_TRACKING_URI {settings.mlflow_place}", f"no answer ({reason})", "start that server, or unset it"
         ) from None
+
+
+def connected(settings: Settings) -> MlflowClient:
+    """MLflow's client for this installation. Raises InputError where another version of MLflow made the database."""
+    from mlflow import MlflowClient, __version__
+    from mlflow.exceptions import MlflowException
+
+    place = settings.mlflow_place
+    try:
+        return MlflowClient(settings.mlflow_uri)
+    except MlflowException as error:
+        if "database schema" not in str(error):
+            said = str(error).splitlines()[0].replace(settings.mlflow_uri, place)
+            raise RunError(f"MLflow at {place}", said, "is it there?") from error
+        message = f"is of another version of MLflow than the {__version__} that is installed"
+        remedy = f"of an older one: back it up, then `mlflow db upgrade {place}`; of a newer one: install that"
+        raise InputError(str(settings.database) if settings.owns_tracking else place, message, remedy) from error
 
 
 def run_status(database: Path, run_id: str) -> str | None:

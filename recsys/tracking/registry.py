@@ -9,13 +9,13 @@ from typing import Any
 from urllib.parse import unquote, urlparse
 
 from filelock import FileLock
-from mlflow import MlflowClient
 from mlflow.artifacts import download_artifacts
 from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 
 from recsys.errors import InputError, RunError
 from recsys.settings import Settings
+from recsys.tracking.database import connected
 
 CHAMPION, CHALLENGER, PREVIOUS = "champion", "challenger", "previous_champion"
 
@@ -40,7 +40,7 @@ class Registry:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self.client = MlflowClient(settings.mlflow_uri)
+        self.client = connected(settings)
 
     def alias(self, name: str, alias: str) -> Version | None:
         """The version that an alias names, or None."""
@@ -162,8 +162,9 @@ class Registry:
                 raise
 
     def _trouble(self, error: Exception) -> RunError:
-        said = str(error).strip() or type(error).__name__
-        return RunError(f"MLflow's registry at {self._settings.mlflow_uri}", said.splitlines()[0], "is it there?")
+        said = (str(error).strip() or type(error).__name__).splitlines()[0]
+        said = said.replace(self._settings.mlflow_uri, self._settings.mlflow_place)
+        return RunError(f"MLflow's registry at {self._settings.mlflow_place}", said, "is it there?")
 
 
 def _model(name: str) -> str:

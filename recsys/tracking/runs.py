@@ -13,7 +13,6 @@ from functools import wraps
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
-from mlflow import MlflowClient
 from mlflow.entities import (
     Dataset,
     DatasetInput,
@@ -30,6 +29,7 @@ from mlflow.exceptions import MlflowException
 from recsys.errors import RunError, disk_full
 from recsys.processes import is_alive, started
 from recsys.settings import Settings
+from recsys.tracking.database import connected
 
 MAX_PARAM = 500
 RUNNING = "attributes.status = 'RUNNING'"
@@ -68,6 +68,7 @@ def _explained(method: Method) -> Method:
 
     @wraps(method)
     def told(self: Tracker, *args: Any, **kwargs: Any) -> Any:
+        self.require_database()
         try:
             return method(self, *args, **kwargs)
         except (MlflowException, OSError) as error:
@@ -76,12 +77,16 @@ def _explained(method: Method) -> Method:
     return cast(Method, told)
 
 
+class TrackingError(RunError):
+    """MLflow, or what it keeps its records in, does not do its part."""
+
+
 class Tracker:
-    """MLflow as this project uses it. Its methods raise RunError where MLflow fails."""
+    """MLflow as this project uses it. Its methods raise TrackingError where MLflow fails, RunError on a full disk."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self.client = MlflowClient(settings.mlflow_uri)
+        self.client = connected(settings)
 
     @_explained
     def open(self) -> None:
@@ -135,6 +140,13 @@ class Tracker:
             self.client.log_batch(found.info.run_id, tags=[RunTag(key, value) for key, value in own.items()])
         run_id = found.info.run_id
         return ParentRun(run_id, experiment_id, *self._finished_children(experiment_id, run_id))
+
+    @_explained
+    def find(self, name: str, run_key: str) -> tuple[str, str] | None:
+        """Id and status of the newest comparison of this key, or None."""
+        experiment = self.client.get_experiment_by_name(f"recsys/{name}")
+        found = None if experiment is None else self._parent(experiment.experiment_id, run_key, COMPARISON)
+        return None if found is None else (str(found.info.run_id), str(found.info.status))
 
     @_explained
     def open_child(self, parent: ParentRun, label: str, seed: int, fold: int, settings: Mapping[str, Any]) -> str:
@@ -202,9 +214,11 @@ class Tracker:
         for start in range(0, len(metrics), 1000):
             self.client.log_batch(run_id, metrics=metrics[start : start + 1000])
 
+    @_explained
     def log_metrics(self, run_id: str, values: Mapping[str, float]) -> None:
-        """Log final metrics in one call."""
-        self.log_steps(run_id, [(0, values)])
+        """Log final metrics in one call, but for those that the run has: a kill may have come after them."""
+        known = self.client.get_run(run_id).data.metrics
+        self.log_steps(run_id, [(0, {name: value for name, value in values.items() if known.get(name) != value})])
 
     @_explained
     def tag(self, run_id: str, tags: Mapping[str, str]) -> None:
@@ -222,7 +236,8 @@ class Tracker:
 
     @_explained
     def log_model(self, parent: ParentRun, run_id: str, label: str, folder: Path, params: Mapping[str, Any]) -> str:
-        """Register a stored model as the run's LoggedModel; its id."""
+        """Register a stored model as the run's LoggedModel, its only one: what a kill left of another goes; its id."""
+        self._delete_models(parent.experiment_id, run_id)
         name = "".join(letter if letter not in "/:.%\"' " else "-" for letter in label)
         model = self.client.create_logged_model(
             parent.experiment_id,
@@ -243,16 +258,24 @@ class Tracker:
 
     @_explained
     def delete(self, run_id: str) -> None:
-        """Close an unfinished run as KILLED and delete it."""
+        """Close an unfinished run as KILLED and delete it, with its LoggedModel."""
+        self._delete_models(self.client.get_run(run_id).info.experiment_id, run_id)
         self.client.set_terminated(run_id, "KILLED")
         self.client.delete_run(run_id)
+
+    def require_database(self) -> None:
+        """Raise TrackingError where the home's database is gone: what is open of it would take records into the void,
+        and what is opened anew would be an empty file."""
+        if self._settings.owns_tracking and not self._settings.database.exists():
+            raise TrackingError(f"MLflow ({self._settings.mlflow_place})", "its database is gone", "was it moved away?")
 
     def trouble(self, error: Exception) -> RunError:
         """An error of MLflow in words."""
         full = disk_full(self._settings.root) if self._settings.owns_tracking else None
-        first = (str(error).strip() or type(error).__name__).splitlines()[0]
+        first = _reason(str(error).strip() or type(error).__name__)
+        first = first.replace(self._settings.mlflow_uri, self._settings.mlflow_place)
         remedy = "look at its server" if not self._settings.owns_tracking else "is something else writing to it?"
-        return full or RunError(f"MLflow ({self._settings.mlflow_uri})", first, remedy)
+        return full or TrackingError(f"MLflow ({self._settings.mlflow_place})", first, remedy)
 
     def _parent(self, experiment_id: str, run_key: str, role: str) -> Run | None:
         found = self.client.search_runs(
@@ -301,6 +324,10 @@ class Tracker:
                     if run.info.status == "RUNNING":
                         self.close(run.info.run_id, "KILLED")
 
+    def _delete_models(self, experiment_id: str, run_id: str) -> None:
+        for model in self.client.search_logged_models([experiment_id], f"source_run_id = '{run_id}'"):
+            self.client.delete_logged_model(model.model_id)
+
     def _log_params(self, run_id: str, params: Mapping[str, Any]) -> None:
         flat = [Param(key, _short(value)) for key, value in flatten(params).items()]
         for start in range(0, len(flat), 100):
@@ -323,6 +350,21 @@ def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 def _key_of(tags: Mapping[str, str]) -> tuple[str, int, int]:
     return tags["label"], int(tags["seed"]), int(tags["fold"])
+
+
+def _reason(said: str) -> str:
+    """The first line that says why; of a request that failed again and again the end of the chain.
+
+    >>> _reason("API request to http://a failed with exception Pool: Max retries (Caused by New('Con: Refused'))")
+    'Refused'
+    >>> _reason("(raised as a result of Query-invoked autoflush)\\n(sqlite3.OperationalError) database is locked")
+    '(sqlite3.OperationalError) database is locked'
+    """
+    lines = said.splitlines()
+    first = next((line for line in lines if not line.startswith("(raised as a result of ")), lines[0])
+    _, caused, cause = first.rpartition("(Caused by ")
+    reason = cause.rpartition(": ")[2] if ": " in cause else cause.partition("(")[2]
+    return reason.strip("()'\"") if caused else first
 
 
 def _short(value: Any) -> str:

@@ -8,14 +8,14 @@ import os
 import socket
 from pathlib import Path
 
-import psutil
 import pytest
 from mlflow.entities import LoggedModelStatus, Metric, ViewType
 from mlflow.exceptions import MlflowException
 
 from recsys.errors import RunError
+from recsys.processes import started
 from recsys.settings import Settings
-from recsys.tracking.runs import DataInput, Tracker, flatten
+from recsys.tracking.runs import DataInput, Tracker, TrackingError, flatten
 
 MODEL = {"name": "ease", "regularization": 5.0}
 
@@ -92,7 +92,6 @@ class TestExperiment:
 class TestParent:
     def test_a_new_one(self, tracker, parent):
         run = tracker.client.get_run(parent.run_id)
-        own = psutil.Process()
         assert run.info.run_name == "demo"
         assert run.info.status == "RUNNING"
         assert run.data.params == {"name": "demo", "seeds": "[1, 2]"}
@@ -100,7 +99,7 @@ class TestParent:
             "role": "comparison",
             "run_key": "key",
             "git.commit": "abc",
-            "process": f"{socket.gethostname()}:{os.getpid()}:{own.create_time():.0f}",
+            "process": f"{socket.gethostname()}:{os.getpid()}:{started():.0f}",
         }
         assert run.data.tags["mlflow.user"] == getpass.getuser()
         assert run.data.tags["mlflow.source.name"] == "recsys"
@@ -237,9 +236,8 @@ class TestDeadProcesses:
         dead = [
             self.running(tracker, name) for name in (f"{host}:999999999:1", f"{host}:{os.getpid()}:1", "?", "a:b:c")
         ]
-        own = psutil.Process()
         alive = [
-            self.running(tracker, f"{host}:{own.pid}:{own.create_time():.0f}"),
+            self.running(tracker, f"{host}:{os.getpid()}:{started():.0f}"),
             self.running(tracker, "elsewhere:1:1"),  # on another host nobody here can know
         ]
         reopened(tracker, key="next")
@@ -341,6 +339,27 @@ class TestLogging:
         outputs = tracker.client.get_run(child).outputs.model_outputs
         assert [output.model_id for output in outputs] == [model_id]
 
+    def test_a_run_has_one_model_and_takes_it_with_it(self, tracker, parent, tmp_path):
+        folder = tmp_path / "model"
+        folder.mkdir()
+        child = tracker.open_child(parent, "ease", 1, 0, MODEL)
+        tracker.client.create_logged_model(parent.experiment_id, name="ease", source_run_id=child)  # and then a kill
+        other = tracker.open_child(parent, "mf", 1, 0, MODEL)
+        kept = [tracker.log_model(parent, run_id, "ease", folder, {}) for run_id in (child, other)]
+
+        def models() -> set[str]:
+            return {model.model_id for model in tracker.client.search_logged_models([parent.experiment_id])}
+
+        assert models() == set(kept)
+        tracker.close(other, "FINISHED")
+        reopened(tracker)
+        assert models() == {kept[1]}
+
+    def test_a_number_that_is_logged_again_is_one(self, tracker, parent):
+        for value in (0.5, 0.5, 0.25):
+            tracker.log_metrics(parent.run_id, {"best": value})
+        assert [each.value for each in tracker.client.get_metric_history(parent.run_id, "best")] == [0.5, 0.25]
+
     def test_how_a_run_ends(self, tracker, parent):
         for status in ("FINISHED", "FAILED", "KILLED"):
             tracker.close(parent.run_id, status)
@@ -361,3 +380,12 @@ class TestFlatten:
     )
     def test_one_level(self, nested, flat):
         assert flatten(nested) == flat
+
+
+def test_a_database_that_is_gone(tracker, settings):
+    """Whoever still has it open would write into the void, and an empty one in its place would be taken for one."""
+    tracker.open()
+    settings.database.unlink()
+    with pytest.raises(TrackingError, match="its database is gone"):
+        tracker.tag("1", {"a": "b"})
+    assert not settings.database.exists()
