@@ -39,13 +39,14 @@ def oldest_at_work(settings: Settings) -> float:
 
 
 def _since(note: Path) -> float:
-    with contextlib.suppress(FileNotFoundError, psutil.Error):
+    with contextlib.suppress(FileNotFoundError, psutil.Error):  # it ended meanwhile
+        written = note.stat().st_mtime
         try:
             process, began = json.loads(note.read_text())
         except (ValueError, TypeError):  # being written, or a kill while it was
-            return note.stat().st_mtime
+            return written
         if is_alive(int(process), float(began)):
-            return psutil.Process(int(process)).create_time()
+            return min(written, psutil.Process(int(process)).create_time())  # the clock may have been set since
     return math.inf
 
 

@@ -217,8 +217,7 @@ class Tracker:
     @_explained
     def log_metrics(self, run_id: str, values: Mapping[str, float]) -> None:
         """Log final metrics in one call, but for those that the run has: a kill may have come after them."""
-        known = self.client.get_run(run_id).data.metrics
-        self.log_steps(run_id, [(0, {name: value for name, value in values.items() if known.get(name) != value})])
+        self.log_steps(run_id, [(0, dict(values.items() - self.client.get_run(run_id).data.metrics.items()))])
 
     @_explained
     def tag(self, run_id: str, tags: Mapping[str, str]) -> None:
@@ -304,8 +303,7 @@ class Tracker:
 
     def _children(self, experiment_id: str, parent_id: str) -> list[Run]:
         question = f"tags.`mlflow.parentRunId` = '{parent_id}'"
-        found: list[Run] = []
-        token = None
+        found, token = list[Run](), None
         while True:
             page = self.client.search_runs([experiment_id], question, ViewType.ACTIVE_ONLY, page_token=token)
             found += page

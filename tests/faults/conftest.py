@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from faults.fixtures import databases, place, prefect, server, shared, undisturbed
+from faults.fixtures import databases, place, prefect, records, server, shared, undisturbed
 
-__all__ = ["databases", "place", "prefect", "server", "shared", "undisturbed"]
+__all__ = ["databases", "place", "prefect", "records", "server", "shared", "undisturbed"]

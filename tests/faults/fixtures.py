@@ -7,9 +7,11 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from faults.harness import SPEC, Workplace, environment, result_of
+from faults.law import kept_by_mlflow
 from filelock import FileLock
 
 MAKE_DATABASES = """
@@ -93,6 +95,12 @@ def undisturbed(shared: Path, databases: Path) -> dict:
             assert ended.status == 0, ended.said
             place.assert_kept_here()
     return result_of(place.out)
+
+
+@pytest.fixture(scope="session")
+def records(undisturbed: dict, shared: Path) -> dict[str, Any]:
+    """What MLflow holds of the comparison that nothing disturbed."""
+    return kept_by_mlflow(shared / "undisturbed/home")
 
 
 @pytest.fixture

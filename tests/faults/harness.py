@@ -163,6 +163,7 @@ class Workplace:
     def start(self, *arguments: str, **env: str) -> Command:
         """Start `recsys ARGUMENTS`; without any, the comparison of the spec."""
         arguments = arguments or ("compare", "spec.yaml", "--out", str(self.out))
+        (self.home / "held").unlink(missing_ok=True)  # two threads may have come to where the last one was ended
         return Command(self, arguments, environment(self.home, **env))
 
     def run(self, *arguments: str, **env: str) -> Ended:

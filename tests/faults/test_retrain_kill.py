@@ -8,12 +8,15 @@ import random
 import signal
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pytest
 from faults.harness import HELD_UP, Command, Workplace, flow_runs, recorded
+from faults.law import assert_lawful, assert_nothing_half, kept_by_mlflow
+from faults.points import RETRAIN, SIGNALS, ended_at, turn
 from made.shop import LAST, spec_of, write_world
 
 from recsys.champion.record import DecisionRecord
@@ -28,21 +31,7 @@ from tasks.night import Office
 SECONDS = 15.0
 """A quiet machine takes less than five; this one may be busy with other tests."""
 
-RETRAIN = ("retrain", "spec.yaml")
-IN_A_FIT = "before recsys.models.ease Ease.fit"
-MODEL_LOGGED = "after recsys.tracking.runs Tracker.log_model"
-REGISTERED = "after recsys.tracking.registry Registry.register"
-BEFORE_THE_RECORD = "before recsys.tracking.decisions Decisions.write"
-IN_THE_RECORD = "after recsys.tracking.runs Tracker.log_text"
-BEFORE_THE_ALIAS = "before recsys.tracking.registry Registry.promote"
-AFTER_THE_ALIAS = "after recsys.tracking.registry Registry.promote"
-BEFORE_THE_LISTS = "before tasks.publishing publish_champion"
-AFTER_THE_LISTS = "after tasks.publishing publish_champion"
-BEFORE_THE_END = "before recsys.tracking.runs Tracker.close"
-MOMENTS = (
-    *(IN_A_FIT, MODEL_LOGGED, REGISTERED, BEFORE_THE_RECORD, IN_THE_RECORD),
-    *(BEFORE_THE_ALIAS, AFTER_THE_ALIAS, BEFORE_THE_LISTS, AFTER_THE_LISTS, BEFORE_THE_END),
-)
+COMMAND = ("retrain", "spec.yaml")
 
 
 @pytest.fixture(scope="session")
@@ -74,7 +63,7 @@ def shop(tmp_path: Path, log: Path, databases: Path) -> Iterator[Workplace]:
 
 def start(place: Workplace, *arguments: str, **env: str) -> Command:
     """`recsys retrain` unless told otherwise; a new champion's lists go into a folder beside the home."""
-    return place.start(*(arguments or RETRAIN), **{"RECSYS_PUBLISH_TO": str(place.home.parent / "lists"), **env})
+    return place.start(*(arguments or COMMAND), **{"RECSYS_PUBLISH_TO": str(place.home.parent / "lists"), **env})
 
 
 def office(place: Workplace) -> Office:
@@ -106,6 +95,7 @@ def left_by(place: Workplace) -> dict[str, Any]:
         "model": {path.name: file_digest(path) for path in (bundle / "model").iterdir()},
         "histories": {path.name: file_digest(path) for path in (bundle / "histories").iterdir()},
         "lists": {path.name: pd.read_parquet(path).drop(columns="time") for path in lists.glob("*.parquet")},
+        "mlflow": kept_by_mlflow(place.home),
     }
 
 
@@ -113,6 +103,7 @@ def assert_as_undisturbed(place: Workplace, undisturbed: dict[str, Any]) -> None
     """Fail where a place was not left as by one retraining that nothing disturbed."""
     left = left_by(place)
     lists, wanted = left.pop("lists"), dict(undisturbed)
+    assert_lawful(place, wanted["mlflow"])
     for name, table in wanted.pop("lists").items():
         pd.testing.assert_frame_equal(lists[name], table, check_exact=True, obj=name)
     assert left == wanted
@@ -124,9 +115,7 @@ def assert_clean(place: Workplace) -> None:
     """Fail where a process, an open run or a half-written file is left."""
     place.assert_empty()
     assert {run.status for run in recorded(place.home) if run.active} == {"FINISHED"}
-    halves = [path for path in place.home.parent.rglob("*") if path.suffix in (".tmp", ".part")]
-    assert halves == [path for path in halves if "flow" in path.name]
-    assert not list((place.home.parent / "lists").glob(".unfinished-*"))
+    assert_nothing_half(place)
 
 
 @pytest.fixture(scope="module")
@@ -143,39 +132,34 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory, log: Path, databases: 
     return found
 
 
-def test_killed_again_and_again(shop: Workplace, server: str, undisturbed: dict[str, Any]) -> None:
-    """Each start is killed at a later moment than the one before; the last one goes through."""
-    for n, moment in enumerate((IN_A_FIT, MODEL_LOGGED, BEFORE_THE_ALIAS, BEFORE_THE_LISTS)):
-        killed_at(moment, shop, with_children=bool(n % 2), PREFECT_API_URL=server)
-    ended = start(shop, PREFECT_API_URL=server).wait()
+def test_ended_again_and_again(shop: Workplace, server: str, undisturbed: dict[str, Any]) -> None:
+    """Each start is ended at a later point than the one before; the last one goes through."""
+    again = partial(start, shop, PREFECT_API_URL=server)
+    for point in ("in a fit", "model logged, named by no run", "version made", "a tag set", "lists written"):
+        number, with_children = turn(point, RETRAIN)
+        ended_at(RETRAIN[point], number, shop, again, with_children)
+    ended = again().wait()
     assert ended.status == 0, ended.said
     assert "is carried out" in ended.out
     assert "skipped: version 1 serves" in ended.out
     assert_as_undisturbed(shop, undisturbed)
 
 
-def killed_at(moment: str, place: Workplace, with_children: bool, **env: str) -> None:
-    """One start that is killed there, and leaves nothing running."""
-    command = start(place, FAULTS_HOLD=moment, **env)
-    command.wait_until_held()
-    command.kill(with_children)
-    place.assert_empty()
-
-
 @pytest.mark.soak
-@pytest.mark.parametrize("with_children", [False, True])
-@pytest.mark.parametrize("moment", MOMENTS)
-def test_killed_at_each_step(
-    shop: Workplace, server: str, undisturbed: dict[str, Any], moment: str, with_children: bool
+@pytest.mark.parametrize("number", SIGNALS, ids=lambda number: number.name)
+@pytest.mark.parametrize("point", RETRAIN)
+def test_ended_at_each_point(
+    shop: Workplace, server: str, undisturbed: dict[str, Any], point: str, number: signal.Signals
 ) -> None:
-    killed_at(moment, shop, with_children, PREFECT_API_URL=server)
-    ended = start(shop, PREFECT_API_URL=server).wait()
+    again = partial(start, shop, PREFECT_API_URL=server)
+    ended_at(RETRAIN[point], number, shop, again, with_children=turn(point, RETRAIN)[1])
+    ended = again().wait()
     assert ended.status == 0, ended.said
     assert_as_undisturbed(shop, undisturbed)
 
 
 @pytest.mark.soak
-@pytest.mark.parametrize("number", range(30))
+@pytest.mark.parametrize("number", range(100))
 def test_killed_at_a_random_moment(shop: Workplace, undisturbed: dict[str, Any], number: int) -> None:
     """With its own Prefect server; every other time with its children."""
     command = start(shop)
@@ -209,7 +193,7 @@ def test_stopped_in_mid_fit(tmp_path: Path, log: Path, databases: Path, server: 
 
 def test_two_at_once_decide_once(shop: Workplace, server: str, log: Path, undisturbed: dict[str, Any]) -> None:
     go_on = shop.folder / "go-on"
-    first = start(shop, FAULTS_HOLD=IN_A_FIT, FAULTS_GO_ON=str(go_on), PREFECT_API_URL=server)
+    first = start(shop, FAULTS_HOLD=RETRAIN["in a fit"], FAULTS_GO_ON=str(go_on), PREFECT_API_URL=server)
     first.wait_until_held()
     second = start(workplace(shop.folder.with_name("second"), log, shop.home), PREFECT_API_URL=server)
     second.wait_for(lambda: "another retraining of this name is at work" in second.out, "the second one waiting")
@@ -237,7 +221,7 @@ def waiting(tmp_path: Path, log: Path, databases: Path, server: str) -> Workplac
 def test_two_people_at_once_promote_once(waiting: Workplace) -> None:
     """The first is held up before the alias changes; the other waits, and finds it done."""
     go_on = waiting.folder / "go-on"
-    first = start(waiting, *PROMOTE, "mine", FAULTS_HOLD=BEFORE_THE_ALIAS, FAULTS_GO_ON=str(go_on))
+    first = start(waiting, *PROMOTE, "mine", FAULTS_HOLD=RETRAIN["alias about to be set"], FAULTS_GO_ON=str(go_on))
     first.wait_until_held()
     second = start(waiting, *PROMOTE, "no, mine")
     second.wait_for(lambda: "somebody else decides about shop" in second.err, "the second one waiting")
@@ -251,9 +235,9 @@ def test_two_people_at_once_promote_once(waiting: Workplace) -> None:
 
 
 @pytest.mark.soak
-@pytest.mark.parametrize("moment", [BEFORE_THE_ALIAS, AFTER_THE_ALIAS, BEFORE_THE_LISTS, AFTER_THE_LISTS])
-def test_a_word_that_was_cut_off_is_carried_out(waiting: Workplace, moment: str) -> None:
-    killed = start(waiting, *PROMOTE, "good", FAULTS_HOLD=moment)
+@pytest.mark.parametrize("point", ["alias about to be set", "tags set", "lists written", "lists published"])
+def test_a_word_that_was_cut_off_is_carried_out(waiting: Workplace, point: str) -> None:
+    killed = start(waiting, *PROMOTE, "good", FAULTS_HOLD=RETRAIN[point])
     killed.wait_until_held()
     killed.kill(with_children=True)
     ended = start(waiting, *PROMOTE, "good", "--version", "1").wait()

@@ -1,13 +1,17 @@
-"""SIGKILL in the middle of a search: the same command goes on, and no trial is lost, repeated or recorded twice."""
+"""Ended in the middle of a search: the same command goes on, and no trial is lost, repeated or recorded twice."""
 
 from __future__ import annotations
 
 import json
+import signal
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
-from faults.harness import WORLD, Workplace, recorded
+from faults.harness import WORLD, Ended, Workplace, recorded
+from faults.law import assert_lawful, kept_by_mlflow
+from faults.points import SIGNALS, TUNE, ended_at, turn
 
 SEARCH = {
     "name": "tuned",
@@ -41,14 +45,30 @@ def test_goes_on_where_it_was(tmp_path: Path, databases: Path, shared: Path, wit
     after = {path.name: (path / "outcome.json").read_text() for path in place.stored("trial")}
     assert before.items() <= after.items()
     assert fits <= {path.name for path in place.stored("fit")}
-    assert len(after) == 12
+    assert_as_undisturbed(place, ended, shared, databases)
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("number", SIGNALS, ids=lambda number: number.name)
+@pytest.mark.parametrize("point", TUNE)
+def test_ended_at_each_point(tmp_path: Path, databases: Path, shared: Path, point: str, number: signal.Signals) -> None:
+    place = Workplace(tmp_path / "place", SEARCH).seed(databases)
+    ended_at(TUNE[point], number, place, partial(place.start, *COMMAND), with_children=turn(point, TUNE)[1])
+    ended = place.run(*COMMAND)
+    assert ended.status == 0, ended.said
+    assert_as_undisturbed(place, ended, shared, databases)
+
+
+def assert_as_undisturbed(place: Workplace, ended: Ended, shared: Path, databases: Path) -> None:
+    """Fail where a search that was ended, and went on, has not left what one leaves that nothing disturbed."""
+    assert len(place.stored("trial")) == 12
     assert found(ended.out) == found(undisturbed(shared, databases))
     runs = [run for run in recorded(place.home) if run.active]
     trials = [(run.tags["label"], int(run.tags["trial"])) for run in runs if run.tags["role"] == "trial"]
     assert sorted(trials) == [(label, number) for label in ("ease", "mf") for number in range(6)]
     assert {run.status for run in runs} == {"FINISHED"}
     assert len(runs) == 13
-    place.assert_empty()
+    assert_lawful(place, kept_by_mlflow(shared / "undisturbed-search/home"))
 
 
 def undisturbed(shared: Path, databases: Path) -> str:

@@ -1,8 +1,9 @@
 """Every Python process of a test keeps to this machine: other addresses are refused, and noted in its home.
 
 FAULTS_HOLD names a moment at which such a process stops and waits, so that it can be ended there: `before` or `after`
-a call, its module, its function, as in `before recsys.tracking.registry Registry.promote`. The note `held` in its home
-says that it is there; it goes on once the file FAULTS_GO_ON exists.
+a call, its module, its function, as in `before recsys.tracking.registry Registry.promote`; a word more stands for a
+call with this argument alone. The note `held` in its home says that it is there; it goes on once the file FAULTS_GO_ON
+exists.
 """
 
 from __future__ import annotations
@@ -45,7 +46,7 @@ class Holder(importlib.abc.MetaPathFinder):
     """Changes one function of one module as that is imported, before anybody else has taken it from there."""
 
     def __init__(self, moment: str) -> None:
-        self.when, self.module, self.function = moment.split()
+        self.when, self.module, self.function, *self.only = moment.split()
 
     def find_spec(self, name: str, path: Any, target: Any = None) -> Any:
         if name != self.module:
@@ -68,10 +69,11 @@ class Holder(importlib.abc.MetaPathFinder):
     def held(self, function: Callable[..., Any]) -> Callable[..., Any]:
         @functools.wraps(function)
         def call(*args: Any, **kwargs: Any) -> Any:
-            if self.when == "before":
+            meant = all(word in args for word in self.only)
+            if meant and self.when == "before":
                 hold()
             result = function(*args, **kwargs)
-            if self.when == "after":
+            if meant and self.when == "after":
                 hold()
             return result
 
