@@ -60,7 +60,7 @@ def require_server(settings: Settings) -> None:
     if not uri.startswith(("http://", "https://")):
         return
     try:
-        urllib.request.urlopen(f"{uri.rstrip('/')}/health", timeout=10).close()
+        urllib.request.urlopen(f"{settings.mlflow_place.rstrip('/')}/health", timeout=10).close()
     except urllib.error.HTTPError:
         return  # somebody answers; what may be asked there is another matter
     except (urllib.error.URLError, OSError) as error:

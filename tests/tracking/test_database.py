@@ -127,6 +127,11 @@ class TestServer:
         server.status = status
         require_server(Settings())
 
+    def test_with_a_name_and_a_password(self, server, monkeypatch):
+        server.status = 200
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://me:secret@127.0.0.1:{server.server_port}")
+        require_server(Settings())
+
     def test_nobody_does(self, monkeypatch):
         monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
         with pytest.raises(RunError) as caught:
