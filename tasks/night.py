@@ -177,5 +177,5 @@ def model_of(settings: Mapping[str, Any], label: str) -> ModelConfig:
     except (KeyError, ValidationError) as error:
         name = settings.get("name", "unknown")
         message = f"was made with settings that '{name}' has not: another version made it"
-        raise InputError(label, message, "promote another: recsys champion promote NAME VERSION") from error
+        raise InputError(label, message, "promote another: recsys champion promote NAME --version N") from error
     return config.model_copy(update={"label": label})

@@ -18,7 +18,7 @@ import psutil
 from flows.command import Speech, typed
 from recsys.errors import RunError
 from recsys.processes import cores
-from recsys.settings import Settings
+from recsys.settings import Settings, shown_address
 
 PACKAGES = ("prefect", "mlflow", "torch", "rectools-lightfm", "pandas", "numpy", "scipy", "scikit-learn", "pyarrow")
 LEAST_DISK = 2e9
@@ -110,7 +110,8 @@ def _servers(settings: Settings) -> Iterator[Finding]:
     url = settings.prefect_api_url
     if url:
         remedy = "" if is_healthy(url) else "start it, or unset PREFECT_API_URL"
-        yield Finding("Prefect API", not remedy, f"{url} {'answers' if not remedy else 'does not answer'}", remedy)
+        said = "does not answer" if remedy else "answers"
+        yield Finding("Prefect API", not remedy, f"{shown_address(url)} {said}", remedy)
     yield Finding("MLflow", True, settings.mlflow_place)
 
 

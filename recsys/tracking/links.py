@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from urllib.parse import urlsplit
 
-from recsys.settings import Settings
+from recsys.settings import Settings, shown_address
 
 
 def has_server(settings: Settings) -> bool:
@@ -26,6 +26,7 @@ def flow_run_page(settings: Settings, api: str, flow_run: str) -> str:
 
     A server on loopback may be that of one command, which ends with it: `recsys up` shows the flow run after that.
     """
-    here = urlsplit(api).hostname in ("127.0.0.1", "localhost", "::1")
-    server = f"http://127.0.0.1:{settings.prefect_port}" if here else api.rstrip("/").removesuffix("/api")
+    server = shown_address(api).rstrip("/").removesuffix("/api")
+    if urlsplit(server).hostname in ("127.0.0.1", "localhost", "::1"):
+        server = f"http://127.0.0.1:{settings.prefect_port}"
     return f"{server}/runs/flow-run/{flow_run}"

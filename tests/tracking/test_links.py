@@ -31,6 +31,7 @@ def test_the_page_of_a_run(monkeypatch, uri, page):
         ("http://127.0.0.1:53211/api", "http://127.0.0.1:4201"),
         ("http://localhost:4201/api", "http://127.0.0.1:4201"),
         ("https://prefect.example/api/", "https://prefect.example"),
+        ("https://me:secret@prefect.example/api", "https://prefect.example"),
     ],
 )
 def test_the_page_of_a_flow_run(monkeypatch, api, server):
