@@ -14,8 +14,8 @@ from filelock import FileLock, Timeout
 
 from recsys.comparison.result import Comparison
 from recsys.config import Config
-from recsys.experiment.launch import Limits, Stop, Stopped
-from recsys.experiment.remote import Cluster
+from recsys.experiment.launch import Limits, Stop, Stopped, run_child
+from recsys.experiment.remote import Cluster, RunChild
 from recsys.experiment.spec import Experiment
 from recsys.models.base import ModelConfig
 from recsys.processes import cores
@@ -166,6 +166,10 @@ class Run:
         self.connect()
         with self._one(self._fits, work):
             yield
+
+    def fit_near(self, dataset: Ref, split: Ref) -> RunChild:
+        """What does jobs on these data: a process of this machine, or of the cluster."""
+        return run_child if self.cluster is None else self.cluster.near(dataset, split)
 
     @contextlib.contextmanager
     def _one(self, places: Places, work: float) -> Iterator[None]:

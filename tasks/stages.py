@@ -23,7 +23,6 @@ from recsys.data.load import load
 from recsys.data.summary import summary_lines
 from recsys.experiment.cells import job_of
 from recsys.experiment.keys import dataset_key, evaluation_key, fit_key, split_key
-from recsys.experiment.launch import run_child
 from recsys.models.registry import model_class
 from recsys.splits.account import account
 from recsys.splits.fold import Fold, save_folds
@@ -101,8 +100,7 @@ def fit_and_recommend(cell: Cell, dataset: Ref, split: Ref, recorder: Recorder |
         if recorder is not None:
             recorder.begin(cell)
         run.reporter.begin(cell)
-        fit = run_child if run.cluster is None else run.cluster.near(dataset, split)
-        fit(
+        run.fit_near(dataset, split)(
             job,
             folder,
             label=cell.label,

@@ -17,7 +17,7 @@ from recsys.errors import ExpectedError
 from recsys.experiment.cells import job_of
 from recsys.experiment.job import Job
 from recsys.experiment.keys import fit_key, trial_key
-from recsys.experiment.launch import Stop, Stopped, run_child
+from recsys.experiment.launch import Stop, Stopped
 from recsys.experiment.search import Trial, search
 from recsys.experiment.trials import Outcome, TrialRecord, Tuned, trial_spec, tunable
 from recsys.models.base import ModelConfig
@@ -179,8 +179,7 @@ class Tuner:
         stop = run.stop if trial.number == 0 else BudgetStop(run.stop, self.is_spent)
 
         def build(folder: Path) -> None:
-            fit = run_child if run.cluster is None else run.cluster.near(self.dataset, self.fold)
-            fit(
+            run.fit_near(self.dataset, self.fold)(
                 job,
                 folder,
                 label=self.cell.label,

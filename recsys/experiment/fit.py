@@ -65,8 +65,7 @@ def fit_and_recommend(job: Job, folder: Path, checkpoint: Path, tell: Tell) -> N
 
 def _serve_share(job: Job, data: Dataset, fold: Fold, fitted: Path, folder: Path) -> None:
     """Leave in the folder the lists that a model of this very job makes for the job's share of the users."""
-    rows = training_rows(data, fold, job.refit)
-    train = training_view(data, rows, job.positive, job.weight, job.candidates == "catalogue")
+    train = _view(job, data, training_rows(data, fold, job.refit))
     (folder / "measured.json").write_text(json.dumps(_served(job, data, fold, open_model(fitted), train, folder)))
 
 
@@ -105,7 +104,7 @@ def _learnt(
     started = time.perf_counter()
     watching = phase == "validation"
     rows = fold.train if watching else training_rows(data, fold, job.refit)
-    train = training_view(data, rows, job.positive, job.weight, job.candidates == "catalogue")
+    train = _view(job, data, rows)
     model = model_class(config.name)(config)
     with steps.phase(phase) as (checkpoint, tell):
         run = FitRun(seed=job.seed, threads=job.threads, device=job.device, checkpoint=checkpoint, tell=tell)
@@ -114,6 +113,11 @@ def _learnt(
             run = replace(run, validation=part)
         model.learn(train, run)
     return model, train, time.perf_counter() - started
+
+
+def _view(job: Job, data: Dataset, rows: IntArray) -> Interactions:
+    """These rows as the job's model is to see them."""
+    return training_view(data, rows, job.positive, job.weight, job.candidates == "catalogue")
 
 
 def lists_of_stored(job: Job, folder: Path) -> Lists:
@@ -178,8 +182,7 @@ def _asked_for_lists(
 ) -> tuple[Lists, dict[str, Any]]:
     """The lists that a model makes itself, and the seconds that took."""
     started = time.perf_counter()
-    rows = training_rows(data, fold, job.refit)
-    train = training_view(data, rows, job.positive, job.weight, job.candidates == "catalogue")
+    train = _view(job, data, training_rows(data, fold, job.refit))
     users, known, strangers = _to_serve(job, data, fold, train)
     with steps.phase("fit") as (checkpoint, tell):
         run = FitRun(seed=job.seed, threads=job.threads, device=job.device, checkpoint=checkpoint, tell=tell)

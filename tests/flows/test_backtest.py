@@ -18,7 +18,7 @@ from recsys.experiment.fit import fit_and_recommend
 from recsys.experiment.spec import Experiment
 from recsys.report.backtest_words import advice
 from recsys.settings import Settings
-from tasks import stages
+from tasks import context
 from tasks.backtesting import Backtested
 
 PERIODS, N_USERS, N_NEW = 4, 40, 5
@@ -74,7 +74,7 @@ def fitted(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         measured = json.loads((folder / "measured.json").read_text())
         (folder / "measured.json").write_text(json.dumps(measured | {"cpu_seconds": 2.0, "peak_memory_mb": 80.0}))
 
-    monkeypatch.setattr(stages, "run_child", run_child)
+    monkeypatch.setattr(context, "run_child", run_child)
     return names
 
 

@@ -21,7 +21,7 @@ from recsys.experiment.spec import Experiment
 from recsys.settings import Settings
 from recsys.store import Store
 from recsys.tracking.runs import Tracker
-from tasks import stages, tuner
+from tasks import context
 from tasks.context import width
 
 BUDGET = {"trials": 5, "seconds": 500}
@@ -42,8 +42,7 @@ def fits(prefect: None, models: None, monkeypatch: pytest.MonkeyPatch) -> list[d
         (folder / "measured.json").write_text(json.dumps(measured | {"cpu_seconds": 1.0, "peak_memory_mb": 80.0}))
         done.append(job.settings)
 
-    monkeypatch.setattr(stages, "run_child", run_child)
-    monkeypatch.setattr(tuner, "run_child", run_child)
+    monkeypatch.setattr(context, "run_child", run_child)
     return done
 
 

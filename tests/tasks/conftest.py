@@ -13,7 +13,7 @@ from recsys.data.load import inputs as inputs_of
 from recsys.experiment.fit import fit_and_recommend
 from recsys.experiment.spec import Experiment
 from recsys.settings import Settings
-from tasks import stages
+from tasks import context, stages
 from tasks.context import Reporter, Run
 
 __all__ = ["models"]
@@ -68,7 +68,7 @@ def children(monkeypatch):
         measured = json.loads((folder / "measured.json").read_text())
         (folder / "measured.json").write_text(json.dumps(measured | {"cpu_seconds": 1.0, "peak_memory_mb": 80.0}))
 
-    monkeypatch.setattr(stages, "run_child", run_child)
+    monkeypatch.setattr(context, "run_child", run_child)
     return jobs
 
 

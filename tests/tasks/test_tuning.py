@@ -16,7 +16,7 @@ from recsys.errors import InputError, RunError
 from recsys.experiment.fit import fit_and_recommend
 from recsys.experiment.launch import Stopped
 from recsys.splits.fold import Fold
-from tasks import tuner
+from tasks import context, tuner
 from tasks.context import Cell, width
 from tasks.tuning import cut_tuning_fold, tune_model, tuned_of
 
@@ -55,7 +55,7 @@ def fits(monkeypatch):
             (folder / "measured.json").write_text(json.dumps(measured | {"cpu_seconds": 1.0, "peak_memory_mb": 80.0}))
             done.append(job.settings["tilt"])
 
-    monkeypatch.setattr(tuner, "run_child", run_child)
+    monkeypatch.setattr(context, "run_child", run_child)
     return done
 
 
