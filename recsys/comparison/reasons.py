@@ -55,9 +55,10 @@ def whys(
 
 
 def _has_reasons(model: Path) -> bool:
-    if not (model / ABOUT).is_file() or (model / WEIGHTS).stat().st_size > LARGEST:
+    if not (model / ABOUT).is_file():
         return False
-    return model_class(json.loads((model / ABOUT).read_text())["family"]).explain is not Recommender.explain
+    family = model_class(json.loads((model / ABOUT).read_text())["family"])
+    return family.explain is not Recommender.explain and (model / WEIGHTS).stat().st_size <= LARGEST
 
 
 def _strongest(told: Explanation, at: int, names: np.ndarray) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+import sys
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -251,6 +252,21 @@ def test_another_label_fits_nothing_anew(done: Done) -> None:
     assert ended.status == 0, ended.said
     assert len(done.place.stored("fit")) == before
     assert ended.err.count("fitted before") == len(CELLS)
+
+
+def test_a_command_of_somebodys_own_in_the_same_table(done: Done) -> None:
+    command = [sys.executable, str(Path(__file__).parents[1] / "made" / "popular.py"), "{folder}"]
+    (done.place.folder / "theirs.yaml").write_text(
+        yaml.safe_dump({**SPEC, "models": [{"name": "external", "label": "theirs", "command": command}, "popularity"]})
+    )
+    ended = done.place.run("compare", "theirs.yaml", "--set", "seeds=[1]", "--json", "--out", "theirs")
+    assert ended.status == 0, ended.said
+    board = {row["model"]: row for row in json.loads(ended.out)["leaderboard"]}
+    assert board["theirs"]["ndcg@3"] == pytest.approx(
+        board["popularity"]["ndcg@3"], abs=0.05
+    )  # ties have another order
+    assert {path.name for path in (done.place.folder / "theirs").iterdir()} == set(FILES)
+    assert "theirs" in (done.place.folder / "theirs" / "report.html").read_text()
 
 
 def test_two_protocols_side_by_side(done: Done, client: Any) -> None:
