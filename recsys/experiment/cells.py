@@ -17,7 +17,8 @@ RANKS: Final = ("ranks", "row ranks")
 
 def job_of(spec: Experiment, model: ModelConfig, seed: int, dataset: Path, fold: Path, threads: int) -> Job:
     """What the child process of a cell is asked to do. What makes no difference to this model is left out."""
-    evaluation, kind = spec.evaluation, model_class(model.name)
+    evaluation, kind, runner = spec.evaluation, model_class(model.name), spec.runner
+    is_network = "torch" in kind.libraries and kind.watches_validation
     needs = {METRICS[name].needs for name in evaluation.metrics}
     return Job(
         dataset=dataset,
@@ -33,6 +34,8 @@ def job_of(spec: Experiment, model: ModelConfig, seed: int, dataset: Path, fold:
         candidates=evaluation.candidates,
         predict=kind.predicts_values and "values" in needs,
         threads=threads,
+        device=runner.device if is_network else "cpu",
+        processes=runner.processes if is_network else 1,
         ranks=() if issubclass(kind, ListMaker) else tuple(each for each in RANKS if each in needs),
     )
 

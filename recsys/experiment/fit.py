@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from recsys.config import IntArray
+from recsys.config import BoolArray, IntArray
 from recsys.data.dataset import Dataset
 from recsys.data.interactions import Interactions, known_view, serving_view, training_view
 from recsys.experiment.candidates import candidate_mask
@@ -27,6 +27,7 @@ from recsys.models.registry import model_class, open_model
 from recsys.retrieval.lists import block_size, recommend
 from recsys.splits.account import positives
 from recsys.splits.fold import Fold, training_rows
+from recsys.training.peers import Peers
 from recsys.training.run import FitRun
 from recsys.training.validation import validation_of
 
@@ -52,7 +53,11 @@ def fit_and_recommend(job: Job, folder: Path, checkpoint: Path, tell: Tell) -> N
     else:
         for name in model.libraries:
             importlib.import_module(name)
-        model, train, measured = _fitted(job, data, fold, steps)
+        peers = _met(job)
+        model, train, measured = _fitted(job, data, fold, steps, peers)
+        if peers is not None and not peers.leads:
+            (folder / "measured.json").write_text(json.dumps({}))
+            return
         if job.share != NOBODY:
             measured |= _served(job, data, fold, model, train, folder)
     (folder / "model").mkdir()
@@ -78,7 +83,17 @@ def _served(
     return {"recommend_seconds": time.perf_counter() - started}
 
 
-def _fitted(job: Job, data: Dataset, fold: Fold, steps: Steps) -> tuple[Recommender, Interactions, dict[str, Any]]:
+def _met(job: Job) -> Peers | None:
+    """The processes that fit the model together, once all are there; None where it is one alone."""
+    if job.peer is None:
+        return None
+    peer = job.peer
+    return Peers(peer.rank, job.processes, peer.meet, peer.own, peer.listening)
+
+
+def _fitted(
+    job: Job, data: Dataset, fold: Fold, steps: Steps, peers: Peers | None
+) -> tuple[Recommender, Interactions, dict[str, Any]]:
     """The final model, what it was fitted on, and what the fit took.
 
     A model that watches the validation part is first fitted on train alone, to choose its epochs; the final fit, on
@@ -87,18 +102,24 @@ def _fitted(job: Job, data: Dataset, fold: Fold, steps: Steps) -> tuple[Recommen
     config = job.model
     measured: dict[str, Any] = {}
     if model_class(config.name).watches_validation and len(fold.validation):
-        model, train, seconds = _learnt(job, config, data, fold, "validation", steps)
+        model, train, seconds = _learnt(job, config, data, fold, "validation", steps, peers)
         measured = {"best_epoch": model.best_epoch, "validation_seconds": seconds}
         if not job.refit:
             return model, train, measured | {"fit_seconds": seconds}
         config = config.model_copy(update={"epochs": model.best_epoch})
         del model, train  # two training parts at once would be the peak of memory
-    model, train, seconds = _learnt(job, config, data, fold, "fit", steps)
+    model, train, seconds = _learnt(job, config, data, fold, "fit", steps, peers)
     return model, train, measured | {"fit_seconds": seconds}
 
 
 def _learnt(
-    job: Job, config: ModelConfig, data: Dataset, fold: Fold, phase: Literal["validation", "fit"], steps: Steps
+    job: Job,
+    config: ModelConfig,
+    data: Dataset,
+    fold: Fold,
+    phase: Literal["validation", "fit"],
+    steps: Steps,
+    peers: Peers | None,
 ) -> tuple[Recommender, Interactions, float]:
     """A fitted model, the training part it was fitted on, and the seconds it took."""
     started = time.perf_counter()
@@ -107,7 +128,7 @@ def _learnt(
     train = _view(job, data, rows)
     model = model_class(config.name)(config)
     with steps.phase(phase) as (checkpoint, tell):
-        run = FitRun(seed=job.seed, threads=job.threads, device=job.device, checkpoint=checkpoint, tell=tell)
+        run = FitRun(job.seed, job.threads, job.device, checkpoint=checkpoint, peers=peers, tell=tell)
         if watching:
             part = validation_of(data, train, fold.validation, job.positive, job.primary, model.predicts_values)
             run = replace(run, validation=part)
@@ -142,16 +163,19 @@ def make_lists(job: Job, data: Dataset, fold: Fold, model: Recommender, train: I
     items = np.full((len(users), job.length), -1, dtype=np.int32)
     scores = np.full((len(users), job.length), -np.inf, dtype=np.float32)
     places = Places(job, data, fold, users, train) if job.ranks else None
+    alike = _alike(model, strangers) if allowed is None else None
     for is_warm, whom in shares.items():
         source = train if is_warm else strangers
+        rows = known[whom] if is_warm else np.cumsum(~warm)[whom] - 1
         found, scores[whom] = recommend(
             model,
             source,
-            known[whom] if is_warm else np.cumsum(~warm)[whom] - 1,
+            rows,
             job.length,
             exclude_seen=job.exclude_seen,
             candidates=None if allowed is None else allowed[whom],
             known=is_warm,
+            alike=None if is_warm or alike is None else alike[rows],
             look=None if places is None else places.of(whom),
         )
         items[whom] = back[found]
@@ -161,6 +185,12 @@ def make_lists(job: Job, data: Dataset, fold: Fold, model: Recommender, train: I
         ranks["n_candidates"] = ranks["n_candidates"][mine]
     predicted = _predicted(job, data, fold, model, train) if job.share[0] == 0 else None
     return Lists(users[mine], warm[mine], items[mine], scores[mine], predicted, **ranks)
+
+
+def _alike(model: Recommender, strangers: Interactions) -> BoolArray | None:
+    """Which strangers have no row, and so get the scores of every other one of them, (n,); None where each gets its
+    own."""
+    return np.bincount(strangers.user, minlength=strangers.n_users) == 0 if model.strangers_alike else None
 
 
 def _share(whom: IntArray, job: Job, train: Interactions) -> IntArray:

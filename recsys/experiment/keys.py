@@ -144,7 +144,8 @@ def passport_choices(spec: Experiment) -> dict[str, Any]:
 
 
 def run_key(spec: Experiment, inputs: Mapping[str, str], threads: int) -> str:
-    """Key of a whole comparison: the resolved spec, its input files, all code that takes part, versions, threads."""
+    """Key of a whole comparison: the resolved spec, its input files, all code that takes part, versions, threads,
+    device and processes."""
     return _key(
         "comparison",
         comparison_code(spec),
@@ -152,6 +153,7 @@ def run_key(spec: Experiment, inputs: Mapping[str, str], threads: int) -> str:
         inputs=_by_role(inputs),
         candidates=candidates_name(spec.evaluation.candidates),
         threads=threads,
+        **spec.runner.told,
         **_contents(spec.models),
     )
 
@@ -165,8 +167,8 @@ def exploration_key(spec: Experiment, inputs: Mapping[str, str]) -> str:
 def tuning_key(spec: Experiment, inputs: Mapping[str, str], threads: int) -> str:
     """Key of a whole search: as of a comparison, without what is measured on the test part."""
     code = (*SEARCH, "recsys.data.load", "recsys.splits.splitting", "recsys.splits.tuning", *_models_of(spec.models))
-    document = spec.model_dump(mode="json", exclude={"runner", "retrain"})
-    return _key("tuning", code, spec=document, inputs=_by_role(inputs), threads=threads, optuna=version("optuna"))
+    asked = {"spec": spec.model_dump(mode="json", exclude={"runner", "retrain"}), **spec.runner.told}
+    return _key("tuning", code, **asked, inputs=_by_role(inputs), threads=threads, optuna=version("optuna"))
 
 
 def comparison_code(spec: Experiment) -> tuple[str, ...]:

@@ -75,12 +75,13 @@ def run_child(
     try:
         with log.open("ab") as output:
             arguments = (str(job_file), str(folder), str(checkpoint), str(writing))
+            listening = () if job.peer is None or job.peer.listening is None else (job.peer.listening,)
             process = start_leashed(
                 python("recsys.experiment.child", *arguments),
                 records,
                 output=output,
                 env=_environment(job),
-                pass_fds=(writing,),
+                pass_fds=(writing, *listening),
             )
     except BaseException:
         os.close(reading)

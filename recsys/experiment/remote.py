@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import logging
 import os
 import platform
 import signal
 import socket
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from functools import cache
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -21,12 +18,14 @@ from recsys.data.dataset import Dataset
 from recsys.errors import InputError, RunError
 from recsys.experiment.candidates import NAMED
 from recsys.experiment.fit import NOBODY
-from recsys.experiment.job import Job, from_failure
+from recsys.experiment.job import Job
 from recsys.experiment.keys import fit_key
 from recsys.experiment.launch import Limits, Stop, Stopped
 from recsys.experiment.remote_files import Shared
-from recsys.experiment.remote_node import Request, fit_on_node
+from recsys.experiment.remote_gang import add_measured, gang_of
+from recsys.experiment.remote_node import Request
 from recsys.experiment.remote_shares import changed, join, part_of, shares_of
+from recsys.experiment.remote_tasks import RESOURCES, LostError, Needs, Tasks, Tell, placed
 from recsys.models.base import Recommender
 from recsys.models.registry import model_class
 from recsys.store import Ref, digest
@@ -34,14 +33,10 @@ from recsys.store import Ref, digest
 logger = logging.getLogger(__name__)
 
 TRIES = 4
-POLL_SECONDS = 0.5
-PATIENCE_SECONDS = 10.0
 CONNECT_SECONDS = 5.0
 CHILD_BYTES = 300_000_000
 """What a fit takes beside what its model's law says: the worker of Ray and the child with its libraries."""
 ADVICE = "start one, or name it in runner.address; see docs/ray.md"
-
-Tell = Callable[[dict[str, Any]], None]
 
 
 class RunChild(Protocol):
@@ -60,10 +55,6 @@ class RunChild(Protocol):
         stop: Stop,
         tell: Tell,
     ) -> None: ...
-
-
-class _LostError(Exception):
-    """The machine that did the work, or its worker, has gone."""
 
 
 class Cluster:
@@ -152,47 +143,40 @@ class Cluster:
         if shared is not None:
             shared.remove(request.name)
 
-    def _result(self, request: Request, needs: dict[str, float], stop: Stop, tell: Tell, shared: Shared | None) -> None:
-        """The result of one task in the request's folder, however many machines are lost meanwhile."""
+    def _result(self, request: Request, needs: Needs, stop: Stop, tell: Tell, shared: Shared | None) -> None:
+        """The result of a request in its folder, however many machines are lost meanwhile."""
         for attempt in range(1, TRIES + 1):
             try:
-                files = self._once(request, needs, stop, tell)
+                parts, files = self._once(request, needs, stop, tell)
                 break
-            except _LostError as lost:
+            except LostError as lost:
                 if attempt == TRIES:
                     message = f"{TRIES} machines that worked on it were lost"
                     raise RunError(request.label, message, "look at the cluster, then run again") from lost
                 logger.warning("%s: the machine that worked on it has gone (%s): on another one", request.label, lost)
-        if shared is not None and shared.pull(f"{request.name}/{request.result}", request.folder) != files:
-            raise RunError(request.label, f"its result in {shared.uri} is damaged", "run again")
+        for part, left in zip(parts, files, strict=True):
+            if shared is not None and shared.pull(f"{part.name}/{part.result}", part.folder) != left:
+                raise RunError(request.label, f"its result in {shared.uri} is damaged", "run again")
+        if len(parts) > 1:
+            add_measured([part.folder for part in parts[1:]], request.folder)
 
-    def _once(self, request: Request, needs: dict[str, float], stop: Stop, tell: Tell) -> dict[str, str]:
-        """One try; the digests of the files that it left in the shared place."""
-        ray = self.connect()
-        how = {"num_returns": "streaming", "max_retries": 0, "name": f"fit {request.label}", **needs}
-        said, result = _task().options(**how).remote(request.model_dump_json()), None
-        try:
-            for happening in _happenings(ray, said, stop, request.label):
-                if "step" in happening:
-                    tell(happening["step"])
-                elif "log" in happening:
-                    with request.log.open("a") as file:
-                        file.write(happening["log"])
-                elif "failure" in happening:
-                    raise from_failure(happening["failure"], request.label)
-                else:
-                    result = happening["result"]
-        finally:
-            _end(ray, said)
-        if result is None:
-            raise _LostError("its task ended without a word")
-        return result
+    def _once(
+        self, request: Request, needs: Needs, stop: Stop, tell: Tell
+    ) -> tuple[list[Request], list[dict[str, str]]]:
+        """One try: what each process was asked, and the digests of the files that it left in the shared place."""
+        ray, n = self.connect(), request.job.processes
+        if n == 1 or request.job.fitted is not None:
+            return [request], Tasks(ray, [request], [needs], stop).follow(tell)
+        with placed(ray, needs, n, lambda: self._room(needs), stop) as places:
+            parts = gang_of(request, [address for address, _ in places])
+            return parts, Tasks(ray, parts, [{**needs, **where} for _, where in places], stop).follow(tell)
 
-    def _needs(self, job: Job, limits: Limits, fitted: Path | None = None) -> dict[str, float]:
+    def _needs(self, job: Job, limits: Limits, fitted: Path | None = None) -> Needs:
         """What to ask Ray for: the job's threads, or all CPUs of the largest machine; memory by the model's law.
 
         fitted: the folder of the model, where it only serves: it and the training rows are all that is held then.
-        Raises RunError where no machine has so much memory, or a GPU where one is needed.
+        Raises RunError where no machine has so much memory, or a GPU where one is needed, or all together have no
+        room for its processes.
         """
         data, model = Dataset.load(job.dataset), job.model
         recommender, size = model_class(model.name)(model), (len(data.users), len(data.items), len(data))
@@ -207,11 +191,21 @@ class Cluster:
             raise RunError(place, message, "add a larger one, or set runner.memory")
         cpus = min(job.threads, max(int(node["CPU"]) for node in nodes))
         needs: dict[str, float] = {"num_cpus": cpus, "memory": memory}
-        if job.device.startswith("cuda"):
-            if not any(node.get("GPU", 0) >= 1 for node in nodes):
-                raise RunError(place, "wants a GPU and no machine of the cluster has one", "set device: cpu")
+        has_gpu = any(node.get("GPU", 0) >= 1 for node in nodes)
+        if job.device == "cuda" and not has_gpu:
+            raise RunError(place, "wants a GPU and no machine of the cluster has one", "set runner.device to cpu")
+        if job.device != "cpu" and has_gpu:
             needs["num_gpus"] = 1
+        if fitted is None and job.processes > 1 and self._room(needs) < job.processes:
+            message = f"wants {job.processes} processes at once and the cluster has room for {self._room(needs)}"
+            raise RunError(place, message, "add machines to it, or set fewer runner.processes")
         return needs
+
+    def _room(self, needs: Needs) -> int:
+        """Processes of such needs that the machines of the cluster hold at once, if nothing else does anything."""
+        return sum(
+            int(min(node.get(RESOURCES[need], 0) // much for need, much in needs.items())) for node in self._nodes()
+        )
 
     def _nodes(self) -> list[dict[str, float]]:
         """The resources of the machines that compute. Raises RunError where there is none."""
@@ -220,13 +214,6 @@ class Cluster:
         if not working:
             raise RunError("runner.address", f"the cluster at {self.address} has no CPUs", "add machines to it")
         return working
-
-
-@cache
-def _task() -> Any:
-    import ray
-
-    return ray.remote(fit_on_node)
 
 
 def _connected(address: str) -> Any:
@@ -279,44 +266,6 @@ def _offered(job: Job, dataset: Ref, split: Ref, shared: Shared | None) -> str |
     shared.offer(dataset)
     shared.offer(split)
     return None if job.candidates in NAMED else shared.offer_file(Path(job.candidates))
-
-
-def _happenings(ray: Any, said: Any, stop: Stop, label: str) -> Iterator[dict[str, Any]]:
-    """What a task says, as it comes.
-
-    Raises Stopped once the run is to end, _LostError where its machine has gone, RunError where Ray failed it.
-    """
-    gone = ray.exceptions
-    while True:
-        if stop:
-            raise Stopped
-        ready, _ = ray.wait([said], timeout=POLL_SECONDS)
-        if not ready:
-            continue
-        try:
-            text = ray.get(next(said))
-        except StopIteration:
-            return
-        except gone.OutOfMemoryError as error:
-            raise RunError(label, "its machine ran out of memory", "set runner.memory, or fewer workers") from error
-        except (gone.WorkerCrashedError, gone.NodeDiedError, gone.ObjectLostError) as error:
-            raise _LostError(type(error).__name__) from error
-        except gone.RayError as error:  # it could not so much as start there
-            why = f"Ray could not run it: {str(error).strip().splitlines()[-1]}"
-            raise RunError(label, why, "is this package installed on every machine? See docs/ray.md") from error
-        if text:
-            yield json.loads(text)
-
-
-def _end(ray: Any, said: Any) -> None:
-    """End a task that has not ended: it may clean up first, for a while."""
-    with contextlib.suppress(ray.exceptions.RayError, StopIteration):
-        ray.cancel(said)
-        deadline = time.monotonic() + PATIENCE_SECONDS
-        while time.monotonic() < deadline:
-            if ray.wait([said], timeout=POLL_SECONDS)[0]:
-                ray.get(next(said))
-        ray.cancel(said, force=True)
 
 
 def _gigabytes(n_bytes: float) -> str:

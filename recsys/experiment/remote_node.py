@@ -8,6 +8,7 @@ import os
 import platform
 import queue
 import shutil
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -72,20 +73,37 @@ class Here:
 def fit_on_node(text: str) -> Iterator[str]:
     """Do a request, in JSON; a Ray task, which yields what happens as JSON, and an empty text when nothing does.
 
-    {"step": …}: an epoch. At the end {"result": digests of the files by name}, or {"failure": …}; before it
-    {"log": …}, the last of what the process printed, where the machine that asks does not see the log itself. Where
-    the caller goes away or cancels, the child ends, what it had reached is kept, and nothing else is.
+    {"meet": host:port}: where the other processes of a fit find the first one. {"step": …}: an epoch. At the end
+    {"result": digests of the files by name}, or {"failure": …}; before it {"log": …}, the last of what the process
+    printed, where the machine that asks does not see the log itself. Where the caller goes away or cancels, the child
+    ends, what it had reached is kept, and nothing else is.
     """
     request = Request.model_validate_json(text)
     try:
-        if request.shared is None:
-            yield from _fitted(request, _in_place(request), lambda: None)
-            yield json.dumps({"result": {}})
-        else:
-            yield from _copied(request, Shared(request.shared))
+        with _meeting(request.job) as job:
+            if job.peer is not None and job.peer.rank == 0:
+                yield json.dumps({"meet": job.peer.meet})
+            request = request.model_copy(update={"job": job})
+            if request.shared is None:
+                yield from _fitted(request, _in_place(request), lambda: None)
+                yield json.dumps({"result": {}})
+            else:
+                yield from _copied(request, Shared(request.shared))
     except Exception as error:
         failure = as_failure(error)
         yield json.dumps({"failure": failure | {"message": f"{failure['message']} (on {platform.node()})"}})
+
+
+@contextlib.contextmanager
+def _meeting(job: Job) -> Iterator[Job]:
+    """The job; where it is that of the first of several processes, with a socket at which the others find it."""
+    if job.peer is None or job.peer.rank > 0:
+        yield job
+        return
+    own = job.peer.own
+    with socket.create_server((own, 0), family=socket.AF_INET6 if ":" in own else socket.AF_INET) as server:
+        found = {"meet": f"{own}:{server.getsockname()[1]}", "listening": server.fileno()}
+        yield job.model_copy(update={"peer": job.peer.model_copy(update=found)})
 
 
 def home() -> Path:
@@ -114,6 +132,10 @@ def _copied(request: Request, shared: Shared) -> Iterator[str]:
         here = Here(_inputs(request, shared, scratch), scratch / "result", scratch / "checkpoint", scratch / "log")
         shutil.rmtree(here.folder, ignore_errors=True)  # of a try that was killed
         here.folder.mkdir(parents=True)
+        if request.job.peer is not None and request.job.peer.rank > 0:  # what was reached is known to the first one
+            yield from _fitted(request, here, lambda: None)
+            yield json.dumps({"result": shared.push(here.folder, f"{request.name}/{request.result}")})
+            return
         if not here.checkpoint.is_dir():
             shared.pull(f"{request.name}/checkpoint", here.checkpoint)
         keep = _Keeper(here.checkpoint, shared, f"{request.name}/checkpoint")

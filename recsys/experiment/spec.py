@@ -126,13 +126,28 @@ Limit = Annotated[PositiveFloat, Field(allow_inf_nan=False)]
 class Runner(Config):
     """Where and how wide it runs. kind: ray for the machines of a Ray cluster; address: host:port of its head, auto
     for the cluster that this machine belongs to. workers: models at once; auto: one a core, of the cluster's under Ray.
-    timeout (seconds) and memory (GB): limits of one model."""
+    timeout (seconds) and memory (GB): limits of one model. device: where models of a torch network compute; auto: on a
+    GPU where there is one. processes: how many of the cluster train one such model together."""
 
     kind: Literal["local", "ray"] = "local"
     address: Annotated[str, Field(pattern=r"^(auto|[^\s/]+:\d{1,5})$")] = "auto"
     workers: Literal["auto"] | PositiveInt = "auto"
     timeout: Limit | None = None
     memory: Limit | None = None
+    device: Literal["cpu", "cuda", "auto"] = "cpu"
+    processes: PositiveInt = 1
+
+    @model_validator(mode="after")
+    def _several_processes_have_a_cluster(self) -> Self:
+        if self.processes > 1 and self.kind != "ray":
+            message = f"{self.processes} processes train a model together on a Ray cluster only"
+            raise wrong(message, "set runner.kind to ray, or leave it out", "processes")
+        return self
+
+    @property
+    def told(self) -> dict[str, Any]:
+        """What of it a result depends on; nothing where it is as it comes."""
+        return self.model_dump(include={"device", "processes"}, exclude_defaults=True)
 
 
 class Experiment(Config):

@@ -17,6 +17,7 @@ from recsys.training import checkpoint
 from recsys.training.checkpoint import Reached
 from recsys.training.devices import device_of, torch_threads
 from recsys.training.run import FitRun, Progress, Scorer
+from recsys.training.steps import Alone, Steps, Together
 
 Optimizer = Literal["adagrad", "adam"]
 # A loss this many times that before the first step, or 1 where it was smaller, says that training has lost its way:
@@ -25,7 +26,12 @@ EXPLODED = 1e4
 
 
 class Network(torch.nn.Module, ABC):
-    """Parameters that learn. All randomness comes from the generator, which lives on the CPU whatever the device."""
+    """Parameters that learn. All randomness comes from the generator, which lives on the CPU whatever the device.
+
+    processes: how many train it together; so many batches make a step, and each process computes the loss of its own.
+    """
+
+    processes = 1
 
     @property
     def device(self) -> torch.device:
@@ -69,26 +75,40 @@ def train(network: Network, plan: Plan, run: FitRun, generator: torch.Generator,
     """Train, and return the best epoch, whose parameters the network then holds on the CPU.
 
     With a validation part that is the epoch with the best value there, else the last one. scorer: the model as it
-    stands, asked for after each epoch where there is a validation part. Raises RunError where the loss explodes.
+    stands, asked for after each epoch where there is a validation part. Of several processes that train together the
+    first one is asked, and tells and keeps what there is; all return the same. Raises RunError where the loss explodes,
+    PartedError where another process is lost.
     """
+    peers = run.peers
     with torch_threads(run.threads):
         network.to(device_of(run.device))
         optimizer = _optimizer(network, plan)
         reached = Reached()
         if run.checkpoint is not None:
+            if peers is not None:
+                peers.follow_file(run.checkpoint / checkpoint.NAME)
             reached = checkpoint.restore(run.checkpoint, plan.belongs_to, network, optimizer, generator)
+        steps: Steps = Alone(network, optimizer, generator)
+        if peers is not None:
+            steps = Together(network, optimizer, generator, peers, run.seed)
+        leads = peers is None or peers.leads
         written, start = time.monotonic(), math.nan
         while reached.epoch < plan.epochs and not _exhausted(reached, plan, run):
             reached.epoch += 1
-            loss, first = _epoch(network, optimizer, generator)
+            network.train()
+            loss, first = _means(steps.epoch(reached.epoch))
             start = first if math.isnan(start) else start
             _refuse_explosion(loss, start, plan, reached.epoch)
             metrics = {"loss": loss}
             if run.validation is not None:
-                metrics[run.validation.name] = value = run.validation(scorer())
+                value = run.validation(scorer()) if leads else math.nan
+                value = value if peers is None else peers.follow_value(value)
+                metrics[run.validation.name] = value
                 if _better(value, reached.best_value, run.validation.higher_is_better):
                     reached.best_epoch, reached.best_value = reached.epoch, value
                     reached.best = {name: part.detach().clone() for name, part in network.state_dict().items()}
+            if not leads:
+                continue
             run.tell(Progress(reached.epoch, plan.epochs, metrics))
             if run.checkpoint is not None and time.monotonic() - written >= run.checkpoint_seconds:
                 checkpoint.save(run.checkpoint, plan.belongs_to, reached, network, optimizer, generator)
@@ -112,21 +132,15 @@ def _better(value: float, best: float | None, higher_is_better: bool) -> bool:
     return best is None or (value > best if higher_is_better else value < best)
 
 
-def _epoch(network: Network, optimizer: torch.optim.Optimizer, generator: torch.Generator) -> tuple[float, float]:
-    """Train for one epoch and return the mean loss, and that of its first batch, before any step."""
-    network.train()
-    total, terms = torch.zeros((), dtype=torch.float64), 0
-    first = 0.0
-    for batch in network.batches(generator):
-        loss, count = network.loss(batch, generator)
+def _means(steps: Iterator[tuple[float, int]]) -> tuple[float, float]:
+    """The mean loss of an epoch's terms, and that of its first step, before any."""
+    total, terms, first = 0.0, 0, 0.0
+    for loss, count in steps:
         if not terms:
-            first = float(loss.detach()) / max(count, 1)
-        optimizer.zero_grad()
-        (loss / max(count, 1)).backward()  # type: ignore[no-untyped-call]
-        optimizer.step()
-        total += loss.detach().double().cpu()
+            first = loss / max(count, 1)
+        total += loss
         terms += count
-    return float(total) / max(terms, 1), first
+    return total / max(terms, 1), first
 
 
 def _refuse_explosion(loss: float, start: float, plan: Plan, epoch: int) -> None:

@@ -1,4 +1,4 @@
-"""Losses of rankings: of each positive against other items."""
+"""Losses of rankings: of each positive against other items. Logits of less than float32 are raised to it."""
 
 from __future__ import annotations
 
@@ -39,6 +39,7 @@ def binary_cross_entropy(positive: Tensor, negative: Tensor, counted: Tensor, we
     positive: (n,) logits. negative: (n, n_negatives) logits. counted: (n, n_negatives), False for a sampled item that
     is a positive after all. weight: of the positive's part.
     """
+    positive, negative = positive.float(), negative.float()
     return weight * functional.softplus(-positive) + (functional.softplus(negative) * counted).sum(dim=1)
 
 
@@ -59,6 +60,7 @@ def uniform_softmax(positive: Tensor, negative: Tensor, counted: Tensor, n_items
     (n_items - 1) / n_negatives of them; with the log of that added to its logit the sum is that of the full softmax,
     on average.
     """
+    positive, negative = positive.float(), negative.float()
     stands_for = math.log(max(n_items - 1, 1) / negative.shape[1])
     against = (negative + stands_for).masked_fill(~counted, -torch.inf)
     return torch.logsumexp(torch.column_stack([positive, against]), dim=1) - positive
@@ -72,7 +74,8 @@ def full_softmax(hidden: Tensor, table: Tensor, target: Tensor) -> Tensor:
     hidden: (n, size). table: (n_items, size). target: (n,) rows of the table. The logits are made, and differentiated,
     a block of rows at a time: the whole of them never stands in memory.
     """
-    return _FullSoftmax.apply(hidden, table, target)  # type: ignore[no-untyped-call]
+    with torch.autocast(hidden.device.type, enabled=False):
+        return _FullSoftmax.apply(hidden.to(table.dtype), table, target)  # type: ignore[no-untyped-call]
 
 
 class _FullSoftmax(Function):

@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
 from recsys.config import FloatArray, IntArray
 from recsys.data.interactions import UserBatch
+
+if TYPE_CHECKING:
+    from recsys.training.peers import Peers
 
 
 class Scorer(Protocol):
@@ -58,7 +61,9 @@ class FitRun:
 
     device: cpu, cuda, cuda:N or auto. validation: None in the final fit, and where the split has no validation part.
     checkpoint: a folder that outlives a kill, or None; a fit that finds its own state there goes on from it exactly.
-    checkpoint_seconds: how often that state is written, at the end of an epoch.
+    checkpoint_seconds: how often that state is written, at the end of an epoch. peers: the processes that train the
+    same model together with this one, which all get the same run but for the checkpoint; None: it trains alone. A model
+    that is not trained by `recsys.training.loop` fits alone.
     """
 
     seed: int = 42
@@ -67,6 +72,7 @@ class FitRun:
     validation: Validation | None = None
     checkpoint: Path | None = None
     checkpoint_seconds: float = 10.0
+    peers: Peers | None = None
     tell: Callable[[Progress], None] = _silent
 
     def generator(self) -> np.random.Generator:

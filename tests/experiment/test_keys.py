@@ -12,7 +12,16 @@ from recsys.errors import InputError
 from recsys.experiment import keys
 from recsys.experiment.candidates import candidates_name
 from recsys.experiment.cells import job_of
-from recsys.experiment.keys import comparison_code, dataset_key, evaluation_key, fit_key, run_key, split_key, versions
+from recsys.experiment.keys import (
+    comparison_code,
+    dataset_key,
+    evaluation_key,
+    fit_key,
+    run_key,
+    split_key,
+    tuning_key,
+    versions,
+)
 from recsys.store import Ref, code_digest
 
 TABLE = {"source": "table", "interactions": "events.csv"}
@@ -108,6 +117,7 @@ class TestFit:
             {"models": [{"name": "mf", "label": "mine"}]},
             {"models": ["popularity", "mf"]},
             {"runner": {"workers": 1, "timeout": 5, "memory": 2}},
+            {"runner": {"kind": "ray", "device": "cpu", "processes": 1}},
             {"evaluation": {"metrics": ["ndcg", "recall"]}},
             {"evaluation": {"users": "all"}},
             {"seeds": [42, 43]},
@@ -118,6 +128,24 @@ class TestFit:
     def test_what_makes_no_difference(self, change):
         base, other = spec(models=["mf"]), spec(**{"models": ["mf"], **change})
         assert key_of_fit(other, model=len(other.models) - 1) == key_of_fit(base)
+
+    @pytest.mark.parametrize("runner", [{"kind": "ray", "processes": 2}, {"device": "auto"}], ids=str)
+    def test_who_trains_a_network_and_where(self, runner):
+        """For a model that is trained so; and for a run of any."""
+        mf, ease = ({"models": [name]} for name in ("mf", "ease"))
+        assert key_of_fit(spec(runner=runner, **mf)) != key_of_fit(spec(**mf))
+        assert key_of_fit(spec(runner=runner, **ease)) == key_of_fit(spec(**ease))
+        assert run_key(spec(runner=runner), {}, 1) != run_key(spec(), {}, 1)
+        assert tuning_key(spec(runner=runner), {}, 1) != tuning_key(spec(), {}, 1)
+
+    def test_one_process_is_asked_what_it_always_was(self):
+        """What is stored stays found: what is new stands in no key where it is as it always was."""
+        experiment = spec(models=["mf"])
+        question = job_of(experiment, experiment.models[0], 42, Path("a"), Path("a/0"), 1).question()
+        assert set(question) == {
+            *("settings", "seed", "positive", "weight", "refit", "primary", "length", "exclude_seen", "candidates"),
+            *("predict", "threads", "device"),
+        }
 
     def test_neither_order_nor_folders(self):
         one = spec(models=[{"name": "mf", "epochs": 3, "embedding_size": 8}])

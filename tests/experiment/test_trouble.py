@@ -237,6 +237,13 @@ WRONG = [
     ({"runner": {"workers": "many"}}, "runner.workers", "is 'many'", "auto or a whole number is needed"),
     ({"runner": {"timeout": -1}}, "runner.timeout", "is -1", "a number above 0 is needed"),
     ({"runner": {"memory": INF}}, "runner.memory", "is inf", "a finite number is needed"),
+    (
+        {"runner": {"processes": 2}},
+        "runner.processes",
+        "2 processes train a model together on a Ray cluster only",
+        "set runner.kind to ray, or leave it out",
+    ),
+    ({"runner": {"device": "metal"}}, "runner.device", "'metal' is not known", "Known: auto, cpu, cuda"),
     ({"runner": {"kind": "cloud"}}, "runner.kind", "'cloud' is not known", "Known: local, ray"),
     (
         {"runner": {"kind": "ray", "address": "ray://head:10001"}},

@@ -18,6 +18,8 @@ NODE = Path(__file__).with_name("node.py")
 STARTING = 60.0
 # Ray's head tells its makers once that they are to be told nothing.
 SILENT = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_USAGE_STATS_REPORT_URL": "http://127.0.0.1:9/"}
+# Else other tests that run meanwhile leave its workers next to nothing.
+URGENT = {"RAY_worker_niceness": "0"}
 COMMON = ("--block", "--node-ip-address=127.0.0.1", "--disable-usage-stats", "--object-store-memory=80000000")
 
 
@@ -32,7 +34,7 @@ class Node:
         with self._log.open("wb") as log:
             self._process = subprocess.Popen(
                 [sys.executable, str(NODE), "start", *place, "--num-cpus=1", *COMMON],
-                env=environment(self.home, **SILENT, **env),
+                env=environment(self.home, **SILENT, **URGENT, **env),
                 cwd=folder,
                 stdin=subprocess.DEVNULL,
                 stdout=log,

@@ -170,6 +170,71 @@ class TestResults:
         assert_same_files(asked.here(), tmp_path / "there")
 
 
+TOGETHER = {"kind": "ray", "processes": 2}
+
+
+class TestTogether:
+    def test_two_processes_train_a_model(self, cluster, nodes, s3, tmp_path):
+        """Through the store and through the bucket: the same to the byte."""
+        asked = Asked(tmp_path, {"name": "mf", "epochs": 3}, runner=TOGETHER)
+        first = asked.there(Cluster(nodes.address, None, tmp_path)).rename(tmp_path / "first")
+        told, asked.steps = asked.steps, []
+        there = asked.there(cluster)
+        assert_same_files(first, there)
+        assert told == asked.steps != []
+        measured = json.loads((there / "measured.json").read_text())
+        assert measured["cpu_seconds"] > measured["fit_seconds"] > 0
+        assert wait_until(lambda: [node.left() for node in nodes.all] == [[]] * len(nodes.all), PATIENCE)
+        assert Shared(s3).pull("fits", tmp_path / "fits") == {}
+
+    @pytest.mark.soak
+    def test_a_machine_that_is_lost_in_mid_fit(self, cluster, nodes, tmp_path):
+        """All begin again when another one has come, and end where they would have without it."""
+        asked = Asked(tmp_path, {"name": "mf", "epochs": 40, "patience": 40}, runner=TOGETHER)
+        undisturbed = asked.there(Cluster(nodes.address, None, tmp_path)).rename(tmp_path / "undisturbed")
+        told, asked.steps = asked.steps, []
+        lost: list[bool] = []
+
+        def lose(step) -> None:
+            asked.steps.append(step)
+            if not lost:
+                lost.append(len(nodes.children()) == 2)
+                nodes.lose()
+                threading.Thread(target=nodes.add).start()
+
+        assert_same_files(undisturbed, asked.there(cluster, tell=lose))
+        assert lost == [True]
+        assert asked.steps[-len(told) :] == told != []
+        assert len(asked.steps) > len(told)
+
+    @pytest.mark.soak
+    def test_a_stop_ends_all(self, cluster, nodes, tmp_path):
+        asked = Asked(tmp_path, {"name": "mf", "epochs": 100_000, "patience": 100_000}, runner=TOGETHER)
+        with pytest.raises(Stopped):
+            asked.there(cluster, tell=lambda step: asked.stop.set())
+        assert wait_until(lambda: nodes.children() == [], PATIENCE)
+
+    @pytest.mark.soak
+    def test_one_that_is_killed_ends_all_with_its_reason(self, cluster, nodes, tmp_path):
+        asked = Asked(tmp_path, {"name": "mf", "epochs": 100_000, "patience": 100_000}, runner=TOGETHER)
+
+        def kill(step) -> None:
+            for child in nodes.all[-1].children():
+                child.kill()
+
+        with pytest.raises(RunError, match=r"mine: its process was ended by SIGKILL"):
+            asked.there(cluster, tell=kill)
+        assert wait_until(lambda: nodes.children() == [], PATIENCE)
+
+    def test_more_processes_than_there_is_room_for(self, cluster, tmp_path):
+        with pytest.raises(RunError, match=r"'mf': wants 3 processes at once and the cluster has room for 2"):
+            Asked(tmp_path, {"name": "mf"}, runner={**TOGETHER, "processes": 3}).there(cluster)
+
+    def test_a_gpu_where_there_is_none(self, cluster, tmp_path):
+        with pytest.raises(RunError, match=r"wants a GPU and no machine .* set runner\.device to cpu"):
+            Asked(tmp_path, {"name": "mf"}, runner={"device": "cuda"}).there(cluster)
+
+
 class TestTrouble:
     def test_of_a_model_is_told_as_here(self, cluster, tmp_path, waiting):
         failing = waiting | {"command": [sys.executable, "-c", "import sys; print('why'); sys.exit('no way')"]}

@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import time
+from datetime import timedelta
 
 import numpy as np
 import pytest
 from remote.test_cluster import Asked
 
+from recsys.errors import RunError
+from recsys.experiment.job import Peer, as_failure, from_failure
 from recsys.experiment.remote_files import Shared
 from recsys.experiment.remote_node import STALE_SECONDS, Request, fit_on_node, home
+from recsys.training import peers
+from recsys.training.peers import PartedError
 
 
 @pytest.fixture
@@ -123,3 +129,30 @@ class TestCopied:
             os.utime(path, (time.time() - age,) * 2)
         said(request(asked, offered(asked, tmp_path).uri))
         assert left.exists() == stays
+
+
+class TestSeveral:
+    """The first of several processes that fit a model together, and another one."""
+
+    def test_the_first_one_listens_on_its_own_address_before_anything_else(self, tmp_path):
+        asked = Asked(tmp_path, {"name": "mf"}, runner={"kind": "ray", "processes": 2})
+        job = asked.job.model_copy(update={"peer": Peer(rank=0, own="127.0.0.1")})
+        going = fit_on_node(request(asked, job=job).model_dump_json())
+        host, port = json.loads(next(going))["meet"].split(":")
+        assert host == "127.0.0.1"
+        socket.create_connection((host, int(port)), 5).close()
+        going.close()
+        with pytest.raises(OSError, match="refused"):
+            socket.create_connection((host, int(port)), 5)
+
+    def test_another_one_that_finds_nobody_says_so(self, tmp_path, monkeypatch):
+        """It asks at an address where nobody listens any more, for no longer than its patience."""
+        with socket.create_server(("127.0.0.1", 0)) as server:
+            port = server.getsockname()[1]
+        monkeypatch.setattr(peers, "PATIENCE", timedelta(seconds=1))
+        with pytest.raises(PartedError, match="process 1 of 2 lost another one"):
+            peers.Peers(1, 2, f"127.0.0.1:{port}", "127.0.0.1")
+
+    def test_whoever_was_parted_is_told_from_whoever_failed(self):
+        parted, failed = (as_failure(kind("mine", "no way")) for kind in (PartedError, RunError))
+        assert (type(from_failure(parted, "")), type(from_failure(failed, ""))) == (PartedError, RunError)

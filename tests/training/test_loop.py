@@ -19,7 +19,7 @@ from recsys.models.base import WEIGHTS
 from recsys.models.mf import Mf
 from recsys.models.registry import model_class
 from recsys.models.two_tower import TwoTower
-from recsys.training import checkpoint
+from recsys.training import checkpoint, devices
 from recsys.training.devices import device_of, torch_threads
 from recsys.training.loop import Network, Plan, generator_of, shuffled, train
 from recsys.training.run import FitRun
@@ -38,6 +38,28 @@ class Line(Network):
     def loss(self, batch, generator):
         noise = torch.rand(1, generator=generator) * 0.1
         return ((self.weight - 10 + noise) ** 2).sum() * len(batch), len(batch)
+
+
+class Mixed(Line):
+    """Notes the kind of number that a product gives."""
+
+    @classmethod
+    def seen(cls, run: FitRun) -> bool:
+        """Whether that is bfloat16; the weight stays what it is."""
+        network = cls(generator_of(run))
+        train(network, PLAN, run, generator_of(run), lambda: network)
+        assert network.weight.dtype == network.weight.grad.dtype == torch.float32
+        (kind,) = network.kinds
+        return kind == torch.bfloat16
+
+    def __init__(self, generator):
+        super().__init__(generator)
+        self.kinds = set()
+
+    def loss(self, batch, generator):
+        product = self.weight[None] @ torch.ones(1, len(batch))
+        self.kinds.add(product.dtype)
+        return (product - 10).float().square().sum(), len(batch)
 
 
 class Toward:
@@ -272,6 +294,37 @@ class TestDevices:
         with torch_threads(before + 1):
             assert torch.get_num_threads() == before + 1
         assert torch.get_num_threads() == before
+
+    def test_a_processor_computes_in_float32(self):
+        assert not Mixed.seen(FitRun())
+
+    def test_mixed_precision(self, monkeypatch):
+        """As on a GPU: products in bfloat16, and losses, parameters and what the optimizer keeps in float32."""
+        monkeypatch.setattr(devices, "MIXED", ("cpu",))
+        assert Mixed.seen(FitRun())
+
+    @pytest.mark.parametrize(
+        ("name", "changes"),
+        [
+            ("sasrec", {}),
+            ("sasrec", {"loss": "gbce"}),
+            ("two-tower", {"loss": "bce"}),
+            ("neural-cf", {}),
+            ("mult-vae", {}),
+            ("lightgcn", {}),
+        ],
+    )
+    def test_models_learn_as_much_in_mixed_precision(self, monkeypatch, name, changes):
+        world, _ = taste_world()
+        losses = []
+        for mixed in ((), ("cpu",)):
+            monkeypatch.setattr(devices, "MIXED", mixed)
+            model, told = model_class(name), []
+            config = model.Config(epochs=2, batch_size=128, **changes)
+            model(config).learn(world, FitRun(tell=lambda step, told=told: told.append(step.metrics["loss"])))
+            losses.append(told)
+        assert losses[1] == pytest.approx(losses[0], rel=5e-3)
+        assert losses[1][1] < losses[1][0]
 
     @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
     def test_on_a_gpu(self):

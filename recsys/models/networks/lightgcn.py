@@ -78,8 +78,9 @@ class LightGcnNetwork(Network):
         """What reaches every user and item in 0, 1, ... steps, (n_users + n_items, embedding_size) each."""
         self.graph = self.graph.to(self.device)
         reached: list[Tensor] = [self.embeddings]
-        for _ in range(self.shape.layers):
-            reached.append(_Step.apply(self.graph, reached[-1]))  # type: ignore[no-untyped-call]
+        with torch.autocast(self.device.type, enabled=False):  # there is no sparse product in less than float32
+            for _ in range(self.shape.layers):
+                reached.append(_Step.apply(self.graph, reached[-1]))  # type: ignore[no-untyped-call]
         return reached
 
 

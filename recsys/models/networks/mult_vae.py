@@ -39,7 +39,7 @@ class MultVaeNetwork(Network):
     """
 
     steps: Tensor
-    """Batches so far, (): where the weight of the KL part stands; a resumed fit goes on from it."""
+    """Steps so far, (): where the weight of the KL part stands; a resumed fit goes on from it."""
 
     def __init__(self, history: sparse.csr_array, shape: Shape, generator: torch.Generator) -> None:
         """history: (n_users, n_items) weights of positives."""
@@ -79,7 +79,7 @@ class MultVaeNetwork(Network):
     def _kl_weight(self) -> Tensor:
         """Grows in equal steps until the end of epoch `kl_epochs`."""
         self.steps += 1
-        whole = self.shape.kl_epochs * math.ceil(len(self.users) / self.shape.batch_size)
+        whole = self.shape.kl_epochs * math.ceil(len(self.users) / (self.shape.batch_size * self.processes))
         return self.shape.kl_weight * (self.steps / max(whole, 1)).clamp(max=1)
 
 
