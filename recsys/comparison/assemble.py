@@ -89,6 +89,8 @@ def assemble(
     return board
 
 
+# Of recommendations, written at once.
+ROWS = 2**20
 _KEYS = ("model", "seed", "fold", "user")
 
 
@@ -146,25 +148,28 @@ def _means(each: Sequence[Mapping[str, float]]) -> dict[str, Any]:
 
 
 def _write_recommendations(path: Path, data: Dataset, cells: Sequence[CellResult]) -> None:
-    """A row group a cell, so that memory holds one at a time."""
+    """A block of a cell's users at a time, so that memory never holds more."""
     types = {"model": pa.string(), "seed": pa.int64(), "fold": pa.int64(), "user": _type_of(data.users.ids)}
     types |= {"item": _type_of(data.items.ids), "rank": pa.int32(), "score": pa.float32()}
     schema = pa.schema(types)
     with pq.ParquetWriter(path, schema, compression="zstd") as writer:
         for cell in cells:
             lists = Lists.load(cell.fit)
-            there = lists.items >= 0
-            row, place = np.nonzero(there)
-            columns = {
-                "model": pa.repeat(cell.label, len(row)),
-                "seed": pa.repeat(cell.seed, len(row)),
-                "fold": pa.repeat(cell.fold, len(row)),
-                "user": data.users.ids[lists.users[row]],
-                "item": data.items.ids[lists.items[there]],
-                "rank": (place + 1).astype(np.int32),
-                "score": lists.scores[there],
-            }
-            writer.write_table(pa.table(columns, schema=schema))
+            size = max(1, ROWS // lists.items.shape[1])
+            for start in range(0, len(lists.users), size):
+                block = slice(start, start + size)
+                items = lists.items[block]
+                row, place = np.nonzero(items >= 0)
+                columns = {
+                    "model": pa.repeat(cell.label, len(row)),
+                    "seed": pa.repeat(cell.seed, len(row)),
+                    "fold": pa.repeat(cell.fold, len(row)),
+                    "user": data.users.ids[lists.users[block][row]],
+                    "item": data.items.ids[items[row, place]],
+                    "rank": (place + 1).astype(np.int32),
+                    "score": lists.scores[block][row, place],
+                }
+                writer.write_table(pa.table(columns, schema=schema))
 
 
 def _type_of(ids: NDArray[Any]) -> pa.DataType:

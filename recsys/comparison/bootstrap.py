@@ -12,6 +12,9 @@ from recsys.config import FloatArray
 FEWEST_USERS = 30
 # Users drawn in one go: 16 bytes each, 32 MB in all.
 BLOCK = 2**21
+# Users that are drawn one by one. More are put into so many groups, and groups are drawn: ten million users would take
+# an hour. The width of an interval then has an error of its own of 1 in 700, below that of 10,000 resamples.
+MOST_UNITS = 2**18
 
 
 class Interval(NamedTuple):
@@ -65,8 +68,9 @@ def bootstrap(
 
     values: (n_users, columns). weights: None, or (n_users, 1 or columns) for weighted means: test rows for an error of
     predicted values, 0 where a user has no value in a column (whatever stands there). The users drawn depend on seed
-    and number of users alone: a model has the same interval in any company. A column of fewer than 30 users has no
-    interval, and the note says so. Raises ValueError where a value that counts is NaN or infinite.
+    and number of users alone: a model has the same interval in any company. Above 262,144 users, equally large groups
+    of users, put together by chance, are drawn in their stead. A column of fewer than 30 users has no interval, and the
+    note says so. Raises ValueError where a value that counts is NaN or infinite.
     """
     n_users = len(values)
     shares = np.ones((n_users, 1)) if weights is None else np.asarray(weights, dtype=np.float64)
@@ -81,10 +85,11 @@ def bootstrap(
     few = counted < FEWEST_USERS
     resampled = np.empty((0 if few.all() else resamples, values.shape[1]))
     random = np.random.default_rng(seed)
-    size = max(1, BLOCK // max(1, n_users))
+    units = both if n_users <= MOST_UNITS else _grouped(random, both)
+    size = max(1, BLOCK // max(1, len(units)))
     for start in range(0, len(resampled), size):
         block = resampled[start : start + size]
-        block[:] = _means(_times_drawn(random, len(block), n_users) @ both, values.shape[1])
+        block[:] = _means(_times_drawn(random, len(block), len(units)) @ units, values.shape[1])
     resampled[:, few] = np.nan
     note = f"{counted.min()} users are too few for an interval, {FEWEST_USERS} are needed" if few.any() else None
     return Bootstrap(_means(both.sum(axis=0)[None], values.shape[1])[0], resampled, level, note)
@@ -94,6 +99,12 @@ def _means(totals: FloatArray, n_columns: int) -> FloatArray:
     """Weighted sums over sums of weights, which stand beside each other."""
     sums, weights = totals[:, :n_columns], np.broadcast_to(totals[:, n_columns:], (len(totals), n_columns))
     return np.divide(sums, weights, out=np.full(sums.shape, np.nan), where=weights > 0)
+
+
+def _grouped(random: np.random.Generator, totals: FloatArray) -> FloatArray:
+    """The sums over users in random groups, (MOST_UNITS, columns); no two groups differ by more than one user."""
+    group = random.permutation(len(totals)) % MOST_UNITS
+    return np.stack([np.bincount(group, weights=each, minlength=MOST_UNITS) for each in totals.T], axis=1)
 
 
 def _times_drawn(random: np.random.Generator, resamples: int, n_users: int) -> FloatArray:

@@ -72,7 +72,8 @@ def user_values(per_user: pd.DataFrame, labels: Sequence[str], columns: Sequence
     """
     if per_user.duplicated(["model", "seed", "fold", "user"]).any():
         raise ValueError("a user stands twice under one model, seed and fold")
-    per_user = per_user[per_user["model"].isin(labels)]
+    asked = per_user["model"].isin(labels)
+    per_user = per_user if asked.all() else per_user[asked]
     users, row = np.unique(per_user["user"].to_numpy(), return_inverse=True)
     model = pd.Index(labels).get_indexer(pd.Index(per_user["model"]))
     cell = row * len(labels) + model

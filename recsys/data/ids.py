@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from recsys.config import IntArray
+from recsys.data.values import integers
 
 
 def encode(columns: Sequence[pd.Series]) -> tuple[NDArray[Any], list[IntArray]]:
@@ -50,12 +51,7 @@ def _integers(unique: pd.Index) -> NDArray[np.int64] | None:
     """The ids as int64, or None where one of them is no integer in canonical form."""
     if pd.api.types.is_signed_integer_dtype(unique.dtype):
         return unique.to_numpy(dtype=np.int64)
-    text = _strings(unique)
-    try:
-        found = pc.cast(text, pa.int64())
-    except pa.ArrowInvalid:
-        return None
-    return found.to_numpy() if pc.all(pc.equal(pc.cast(found, pa.string()), text)).as_py() is not False else None
+    return integers(_strings(unique))
 
 
 def _strings(unique: pd.Index) -> pa.Array:

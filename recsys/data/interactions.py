@@ -170,22 +170,22 @@ def training_view(
 
     positive: values at or above it are positives; None: all. weight: None, "value" or "log", as in DataOptions.
     """
-    rows = np.sort(rows)
+    rows = rows if np.all(rows[1:] >= rows[:-1]) else np.sort(rows)
     user, item = np.asarray(data.user[rows]), np.asarray(data.item[rows])
     # Counting is an order of magnitude faster than np.unique.
     users = np.flatnonzero(np.bincount(user, minlength=len(data.users)))
     items = np.arange(len(data.items)) if whole_catalogue else np.flatnonzero(np.bincount(item))
+    user_code, item_code = _codes(users, len(data.users)), _codes(items, len(data.items))
+    user, item = user_code[user], item_code[item]  # those of the whole data set are let go
     sessions = data.sessions
     if sessions is not None:
-        code = _codes(items, len(data.items))
-        sessions = sessions.assign(item=code[sessions["item"].to_numpy()])
+        sessions = sessions.assign(item=item_code[sessions["item"].to_numpy()])
         sessions = sessions[sessions["item"] >= 0].reset_index(drop=True)
         if "user" in sessions:
-            user_code = np.append(_codes(users, len(data.users)), -1)
-            sessions = sessions.assign(user=user_code[sessions["user"].to_numpy()])
+            sessions = sessions.assign(user=np.append(user_code, -1)[sessions["user"].to_numpy()])
     return Interactions(
-        user=_codes(users, len(data.users))[user],
-        item=_codes(items, len(data.items))[item],
+        user=user,
+        item=item,
         **_measures(data, rows, positive, weight),
         users=data.users.take(users),
         items=data.items.take(items),

@@ -122,24 +122,34 @@ def _interactions(table: Table, role_of: dict[str, str], clock: Clock = "time", 
     found = table.read(list(role_of.values()), encoded=[role_of["user"], role_of["item"]])
     if not len(found[role_of["user"]]):
         raise InputError(table.name, "there are no rows below the header", "at least a few interactions are needed")
+    origins = found[role_of["user"]].origins
     timestamp: IntArray | FloatArray | None = None
     if "timestamp" in role_of and clock == "order":
         timestamp = order(found[role_of["timestamp"]])
     elif "timestamp" in role_of:
-        at = times(found[role_of["timestamp"]])
-        kept = np.arange(len(at)) if as_of is None else rows_until(at, as_of, table.name)
-        timestamp, found = at[kept], {name: column.take(kept) for name, column in found.items()}
-    return frame_of(found, role_of, timestamp), found[role_of["user"]].origins
+        timestamp = times(found[role_of["timestamp"]])
+        if as_of is not None:
+            kept = rows_until(timestamp, as_of, table.name)
+            timestamp, found = timestamp[kept], {name: column.take(kept) for name, column in found.items()}
+            origins = found[role_of["user"]].origins
+    return frame_of(found, role_of, timestamp), origins
 
 
 def frame_of(found: dict[str, Column], role_of: dict[str, str], timestamp: Any) -> pd.DataFrame:
     """Columns of interactions under the names of their roles; timestamp: (n,), or None where there is none.
 
-    Raises InputError for the first value that does not fit its role.
+    found: emptied on the way, so that memory holds a column as strings or as numbers, not as both. Raises InputError
+    for the first value that does not fit its role.
     """
-    frame: dict[str, Any] = {role: ids(found[role_of[role]]) for role in ("user", "item")}
-    if "value" in role_of:
-        frame["value"] = numbers(found[role_of["value"]])
+    frame: dict[str, Any] = {}
+    left = {role: role_of[role] for role in ("user", "item", "value") if role in role_of}
+    while left:
+        for name in found.keys() - left.values():
+            del found[name]
+        role = next(iter(left))
+        column = found[left.pop(role)]
+        frame[role] = numbers(column) if role == "value" else ids(column)
+        del column
     if timestamp is not None:
         frame["timestamp"] = timestamp
     return pd.DataFrame(frame, copy=False)

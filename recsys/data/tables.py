@@ -108,8 +108,7 @@ class Table:
         types.
         """
         names = list(dict.fromkeys(names))
-        types = {name: pa.dictionary(pa.int32(), pa.string()) for name in encoded}
-        tables = [file.read(names, types) for file in self.files]
+        tables = [file.read(names, _types(file, encoded)) for file in self.files]
         for file, table in zip(self.files, tables, strict=True):
             _refuse_header_again(file, table)
         origins = tuple(
@@ -168,6 +167,14 @@ def by_likeness(name: str, known: Sequence[str], most: int | None = None) -> str
 def _open(file: InputFile) -> TextFile | ParquetFile:
     content = file.content()
     return ParquetFile(file.name, content) if file.is_parquet else open_text(file.name, content)
+
+
+def _types(file: TextFile | ParquetFile, encoded: Sequence[str]) -> dict[str, pa.DataType]:
+    """How to read columns whose values recur: strings once each. Integers are as short as a code, and reading them
+    plainly takes a quarter of the time."""
+    if isinstance(file, ParquetFile):
+        return {}
+    return {name: pa.dictionary(pa.int32(), pa.string()) for name in encoded if not file.starts_whole(name)}
 
 
 def _refuse_header_again(file: TextFile | ParquetFile, table: pa.Table) -> None:

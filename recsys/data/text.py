@@ -65,6 +65,12 @@ class TextFile:
                 self.name, f"cannot be read as a table ({reason})", "is it one? See docs/data.md"
             ) from error
 
+    def starts_whole(self, column: str) -> bool:
+        """Whether the first rows hold integers in this column: a sign of what is below, no promise."""
+        place = self.header.index(column)
+        first = [fields[place : place + 1] for _, fields in itertools.islice(self.records(), 50)]
+        return all(field and field[0].isdigit() for field in first)
+
     def is_empty(self) -> bool:
         """True where nothing but white space follows the header."""
         return not self.content[self.body : self.body + SNIFFED].strip() and not self.content[self.body :].strip()

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 from recsys.config import BoolArray, FloatArray, IntArray
 from recsys.data.raw import Origin, locate, origins_of
@@ -149,7 +150,8 @@ def ids(column: Column, optional: bool = False) -> pd.Series:
     """
     kind = column.data.type
     if column.is_text:
-        return _text_ids(column, optional)
+        whole = None if pa.types.is_dictionary(kind) else integers(column.data)
+        return _text_ids(column, optional) if whole is None else pd.Series(whole, copy=False)
     missing = _nulls(column)
     if optional and missing.any():
         return _text_ids(replace(column, data=column.data.cast(pa.string())), optional)
@@ -164,6 +166,16 @@ def ids(column: Column, optional: bool = False) -> pd.Series:
         column.refuse(~(np.isfinite(found) & (found == np.floor(found)) & (np.abs(found) < 2**53)), _no_id)
         return pd.Series(found.astype(np.int64))
     raise _wrong_type(column, "integers or strings are needed")
+
+
+def integers(text: pa.ChunkedArray | pa.Array) -> NDArray[np.int64] | None:
+    """Strings as int64, (n,); None where one is missing, or no integer as a program would write it: "07" is a name."""
+    try:
+        found = pc.cast(text, pa.int64())
+    except pa.ArrowInvalid:
+        return None
+    whole = found.null_count == 0 and pc.all(pc.equal(pc.cast(found, pa.string()), text)).as_py() is not False
+    return found.to_numpy() if whole else None
 
 
 def _floats(column: Column) -> FloatArray | None:

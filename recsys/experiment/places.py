@@ -38,7 +38,7 @@ class Places:
     def of(self, users: IntArray) -> Look:
         """What to call with the scores of some of the users; users: their places among those who are served."""
 
-        def look(rows: slice, batch: UserBatch, scores: FloatArray, allowed: Candidates | None) -> None:
+        def look(rows: slice | IntArray, batch: UserBatch, scores: FloatArray, allowed: Candidates | None) -> None:
             assert not isinstance(allowed, np.ndarray)
             self._note(users[rows], batch, scores, allowed)
 
@@ -48,6 +48,8 @@ class Places:
         first, counts = self._ends[users], self._ends[users + 1] - self._ends[users]
         row = np.repeat(np.arange(len(users)), counts)
         entry = np.arange(len(row)) + np.repeat(first - (np.cumsum(counts) - counts), counts)
+        if len(batch) == 1:  # of one, or of all who share the scores of one
+            row[:] = 0
         tested = self._rows[entry]
         for kind, ranks in self._found.items():
             left_out = batch.seen if self._exclude_seen and kind == "ranks" else None

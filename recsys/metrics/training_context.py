@@ -11,7 +11,7 @@ from recsys.config import IntArray
 from recsys.data.dataset import Dataset, Entities
 from recsys.data.features import one_hot
 from recsys.metrics.context import Context
-from recsys.metrics.truth import pairs_as_sets, truth_of
+from recsys.metrics.truth import truth_of
 from recsys.splits.account import positives
 
 
@@ -34,8 +34,6 @@ def context_of(
     exclude_seen: whether what a user has seen was left out of the lists.
     """
     n_items = len(data.items)
-    liked = positives(data, rows, positive)
-    had = pairs_as_sets(data.user[liked], data.item[liked], len(data.users), n_items)
     candidates = n_items if catalogue else np.count_nonzero(np.bincount(data.item[rows]))
     history = seen = None
     if "history" in reads:
@@ -45,7 +43,7 @@ def context_of(
         kept = shown if exclude_seen else shown[:0]
         seen = truth_of(data.user[kept], data.item[kept], users, n_items)
     return Context(
-        popularity=np.bincount(had.indices, minlength=n_items),
+        popularity=_owners(data, positives(data, rows, positive)),
         n_users=max(1, int(np.count_nonzero(np.bincount(data.user[rows])))),
         n_candidates=max(1, int(candidates)),
         history=history,
@@ -53,6 +51,19 @@ def context_of(
         features=features_of(data.items) if "features" in reads else None,
         genres=genres_of(data.items) if "genres" in reads else None,
     )
+
+
+def _owners(data: Dataset, rows: IntArray) -> IntArray:
+    """How many users have each item in these rows, (n_items,); a pair that stands twice counts once."""
+    n_items = len(data.items)
+    pairs = data.user[rows].astype(np.int64)
+    pairs *= n_items
+    pairs += data.item[rows]
+    pairs.sort()
+    new = np.ones(len(pairs), dtype=bool)
+    np.not_equal(pairs[1:], pairs[:-1], out=new[1:])
+    pairs %= n_items
+    return np.bincount(pairs[new], minlength=n_items)
 
 
 def features_of(items: Entities) -> sparse.csr_array | None:

@@ -80,6 +80,9 @@ class Recommender(ABC):
     """True where `predict` gives values of the data, such as ratings."""
     watches_validation: ClassVar[bool] = False
     """True where a fit with a validation part chooses its number of epochs: `best_epoch`, then the setting `epochs`."""
+    strangers_alike: ClassVar[bool] = False
+    """True where all users of whom nothing is known, unknown in training and without a row, get the same scores:
+    millions of them are then scored once."""
 
     users: Entities
     items: Entities

@@ -38,6 +38,7 @@ class CoVisitation(TimedRecommender):
 
     needs = Needs(history=True)
     state = ("shared",)
+    strangers_alike = True
     shared: sparse.csr_array
     """(n_items, n_items) float32: row of a history item, columns its neighbours."""
 

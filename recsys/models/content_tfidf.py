@@ -43,6 +43,7 @@ class ContentTfidf(Recommender):
 
     needs = Needs(history=True)
     state = ("vectors", "words")
+    strangers_alike = True
     vectors: sparse.csr_array
     """(n_items, n_terms) float32, rows of length 1, or 0 where an item has no words."""
     words: IntArray

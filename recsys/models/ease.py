@@ -36,6 +36,7 @@ class Ease(TimedRecommender):
 
     needs = Needs(history=True)
     state = ("weights", "positives", "inverse", "own")
+    strangers_alike = True
     weights: FloatArray
     """(n_items, n_items) float32; column j predicts item j; zero diagonal. Empty from the users' side."""
     positives: sparse.csr_array

@@ -37,6 +37,7 @@ class GfCf(TimedRecommender):
 
     needs = Needs(history=True)
     state = ("normalized", "vectors", "root")
+    strangers_alike = True
     normalized: sparse.csr_array
     """N, (n_users, n_items) float32."""
     vectors: FloatArray

@@ -13,7 +13,7 @@ from recsys.data.interactions import Interactions, UserBatch
 from recsys.models import rating_neighbors
 from recsys.models.base import MATRIX_BYTES, ModelConfig, Needs
 from recsys.models.explanation import Explanation
-from recsys.models.neighbors import CELLS, TINY, lengths, scaled, strongest
+from recsys.models.neighbors import CELLS, TINY, blocks_of_products, lengths, scaled, strongest
 from recsys.models.rating_neighbors import as_written, co_rated_cosine, largest_first, nearest_means, row_means
 from recsys.models.recency import TimedConfig, TimedRecommender
 from recsys.models.space import Between, OneOf
@@ -53,6 +53,7 @@ class ItemKnn(TimedRecommender):
 
     needs = Needs(history=True)
     state = ("similarity",)
+    strangers_alike = True
     similarity: Any
     """(n_items, n_items) float32, zero diagonal: row of a history item, column of a candidate; CSR, co-rated: dense."""
 
@@ -87,11 +88,10 @@ class ItemKnn(TimedRecommender):
         weighted = self._weighted(train.matrix)
         by_item = weighted.T.tocsr()
         length = lengths(by_item)
-        size = max(1, CELLS // train.n_items)
         blocks = []
-        for start in range(0, train.n_items, size):
-            block = by_item[start : start + size] @ weighted
-            candidates = np.arange(start, start + block.shape[0])
+        for rows in blocks_of_products(by_item, weighted):
+            block = by_item[rows] @ weighted
+            candidates = np.arange(rows.start, rows.stop)
             row = np.repeat(candidates, np.diff(block.indptr))
             if self.config.similarity != "bm25":
                 together = length[row] * length[block.indices] + np.float32(self.config.shrinkage)

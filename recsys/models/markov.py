@@ -38,6 +38,7 @@ class Markov(Recommender):
 
     needs = Needs(history=True, timestamps=True)
     state = ("follows", "share", "backed")
+    strangers_alike = True
     follows: sparse.csr_array
     """n(i, j) / (n(i) + shrinkage), (n_items, n_items) float32: from i, in its row, to j; zero diagonal."""
     share: FloatArray

@@ -43,6 +43,7 @@ class Mf(Recommender):
 
     needs = Needs(user=True, values=True)
     state = ("user_factors", "item_factors", "user_biases", "item_biases", "scale")
+    strangers_alike = True
     stochastic = True
     libraries = ("torch",)
     predicts_values = True

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 from scipy import sparse
 
@@ -33,6 +35,15 @@ def strongest(rows: sparse.csr_array, k: int) -> sparse.csr_array:
     result = sparse.csr_array((value.astype(np.float32), (row, column)), shape=rows.shape)
     result.sort_indices()
     return result
+
+
+def blocks_of_products(rows: sparse.csr_array, others: sparse.csr_array) -> list[slice]:
+    """Neighbouring rows whose product `rows[block] @ others` has about CELLS entries at most, or one row more."""
+    entries = np.concatenate([[0], np.cumsum(np.diff(others.indptr)[rows.indices], dtype=np.int64)])
+    cells = np.minimum(np.diff(entries[rows.indptr]), others.shape[1])
+    block = (np.cumsum(cells) - cells) // CELLS
+    starts = np.flatnonzero(np.diff(block, prepend=-1)).tolist()
+    return [slice(start, stop) for start, stop in pairwise([*starts, rows.shape[0]])]
 
 
 def scaled(matrix: sparse.csr_array, by_row: FloatArray | None, by_column: FloatArray | None) -> sparse.csr_array:

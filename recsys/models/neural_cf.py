@@ -57,6 +57,7 @@ class NeuralCf(Recommender):
 
     needs = Needs(user=True)
     state = ("user_vectors", "item_vectors", "item_biases", "dense", "output", "fold_map")
+    strangers_alike = True
     stochastic = True
     libraries = ("torch",)
     watches_validation = True

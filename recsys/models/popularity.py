@@ -17,6 +17,7 @@ class Popularity(Recommender):
         name: Literal["popularity"] = "popularity"
 
     control = True
+    strangers_alike = True
 
     def fit(self, train: Interactions, run: FitRun) -> None:
         """Nothing to learn beyond the counts that every model keeps."""

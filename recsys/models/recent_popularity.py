@@ -29,6 +29,7 @@ class RecentPopularity(Recommender):
 
     needs = Needs(timestamps=True)
     state = ("recent",)
+    strangers_alike = True
     recent: FloatArray
     """Decayed counts, (n_items,) float32."""
 

@@ -12,7 +12,7 @@ from recsys.config import FloatArray, IntArray
 from recsys.data.interactions import Interactions, UserBatch
 from recsys.models.base import MATRIX_BYTES, Needs
 from recsys.models.explanation import Explanation
-from recsys.models.neighbors import CELLS, TINY, scaled, strongest
+from recsys.models.neighbors import CELLS, TINY, blocks_of_products, scaled, strongest
 from recsys.models.recency import TimedConfig, TimedRecommender
 from recsys.models.space import Between
 from recsys.training.run import FitRun
@@ -35,6 +35,7 @@ class Rp3Beta(TimedRecommender):
 
     needs = Needs(history=True)
     state = ("walks",)
+    strangers_alike = True
     walks: sparse.csr_array
     """(n_items, n_items) float32: from a history item, in its row, to a candidate, in its column; zero diagonal."""
 
@@ -58,11 +59,10 @@ class Rp3Beta(TimedRecommender):
         by_item = from_user.T.tocsr()
         popularity = matrix.sum(axis=0)
         held_back = np.maximum(popularity, TINY) ** -self.config.beta
-        size = max(1, CELLS // train.n_items)
         blocks = []
-        for start in range(0, train.n_items, size):
-            block = (by_item[start : start + size] @ to_user).tocsr()
-            row = np.repeat(np.arange(start, start + block.shape[0]), np.diff(block.indptr))
+        for rows in blocks_of_products(by_item, to_user):
+            block = (by_item[rows] @ to_user).tocsr()
+            row = np.repeat(np.arange(rows.start, rows.stop), np.diff(block.indptr))
             block.data *= held_back[row]
             block.data[row == block.indices] = 0
             blocks.append(strongest(block, self.config.neighbors))

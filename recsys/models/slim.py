@@ -41,6 +41,7 @@ class Slim(TimedRecommender):
 
     needs = Needs(history=True)
     state = ("weights",)
+    strangers_alike = True
     weights: sparse.csr_array
     """(n_items, n_items) float32, column j predicts item j; zero diagonal."""
 

@@ -50,6 +50,7 @@ class UserKnn(Recommender):
 
     needs = Needs(history=True)
     state = ("matrix", "weights")
+    strangers_alike = True
     matrix: sparse.csr_array
     """(n_users, n_items): the positives of training; with pearson the values."""
     weights: FloatArray

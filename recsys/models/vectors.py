@@ -21,6 +21,8 @@ class VectorRecommender(Recommender):
     A user without any history gets popularity.
     """
 
+    strangers_alike = True
+
     item_vectors: FloatArray
     """(n_items, embedding_size) float32."""
     item_biases: FloatArray

@@ -61,6 +61,7 @@ class WideDeep(Recommender):
 
     needs = Needs(history=True)
     state = ("user_vectors", "history_vectors", "item_vectors", "item_biases", "crosses", "dense", "output")
+    strangers_alike = True
     stochastic = True
     libraries = ("torch",)
     watches_validation = True

@@ -9,6 +9,8 @@ from recsys.config import BoolArray, FloatArray, IntArray
 
 # Scores held against one another in one go, so that the copies stay in a core's cache.
 BLOCK = 2**18
+# Items of one row from which on it is faster to sort the row (measured: 30 of 20,000 items, 80 of a million).
+SORTED_FROM = 64
 
 
 def ranks_of(
@@ -34,8 +36,13 @@ def ranks_of(
     left = _left(scores, exclude, candidates)
     number = np.arange(n_items, dtype=np.int32)
     size = max(1, BLOCK // n_items)
-    for start in range(0, len(row), size):
-        part = slice(start, start + size)
+    asked = np.bincount(row, minlength=len(left))
+    often = (asked >= SORTED_FROM) & (asked * n_items > BLOCK)
+    for part in _row_by_row(row, np.flatnonzero(often[row])):
+        found[part] = np.where(item[part] >= 0, places(left[row[part[0]]])[item[part]], 0)
+    seldom = np.flatnonzero(~often[row])
+    for start in range(0, len(seldom), size):
+        part = seldom[start : start + size]
         whole = left[row[part]]
         own = np.take_along_axis(whole, item[part, None], axis=1)
         before = whole > own
@@ -43,6 +50,19 @@ def ranks_of(
         there = (item[part] >= 0) & ~np.isneginf(own[:, 0])
         found[part] = np.where(there, 1 + np.count_nonzero(before, axis=1), 0)
     return found
+
+
+def _row_by_row(row: IntArray, whom: IntArray) -> list[IntArray]:
+    """Those of `whom` that ask about the same row, row after row."""
+    whom = whom[np.argsort(row[whom], kind="stable")]
+    return np.split(whom, np.flatnonzero(np.diff(row[whom])) + 1) if len(whom) else []
+
+
+def places(left: FloatArray) -> IntArray:
+    """The rank of every item of a row, (n_items,) int32; 0 where it is left out."""
+    places = np.empty(len(left), dtype=np.int32)
+    places[np.argsort(-left, kind="stable")] = np.arange(1, len(left) + 1, dtype=np.int32)
+    return np.where(np.isneginf(left), 0, places)
 
 
 def _left(

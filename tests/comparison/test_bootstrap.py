@@ -49,6 +49,38 @@ def test_blocks_do_not_change_the_draws(values, monkeypatch):
         np.testing.assert_allclose(bootstrap(values, resamples=300).resampled, whole.resampled, rtol=1e-12)
 
 
+class TestGroups:
+    """Of users beyond number, groups are drawn."""
+
+    @pytest.fixture
+    def many(self, monkeypatch):
+        monkeypatch.setattr("recsys.comparison.bootstrap.MOST_UNITS", 2000)
+        random = np.random.default_rng(5)
+        return random.exponential(size=(9001, 1)) + 0.1 * random.normal(size=(9001, 2))
+
+    def test_intervals_are_as_wide_as_those_of_users(self, many, monkeypatch):
+        error, rows = 1.96 * many.std(axis=0) / np.sqrt(9001), np.random.default_rng(6).integers(1, 9, (9001, 1))
+        for weights in (None, rows.astype(float)):
+            grouped = bootstrap(many, 2000, weights=weights).intervals()
+            with monkeypatch.context() as patch:
+                patch.setattr("recsys.comparison.bootstrap.MOST_UNITS", 10_000)
+                single = bootstrap(many, 2000, weights=weights).intervals()
+            np.testing.assert_array_equal(grouped[:, 0], single[:, 0])
+            np.testing.assert_allclose(grouped, single, atol=0.1 * error[0])
+        assert np.diff(bootstrap(many, 4000).intervals()[:, 1:])[:, 0] == pytest.approx(2 * error, rel=0.06)
+
+    def test_a_column_is_the_same_in_any_company(self, many):
+        alone, both = bootstrap(many[:, [1]], 50).resampled, bootstrap(many, 50).resampled
+        np.testing.assert_allclose(alone, both[:, [1]], rtol=1e-12)
+        assert not np.array_equal(bootstrap(many, 50, seed=1).resampled, both)
+
+    def test_as_many_users_as_groups_are_drawn_one_by_one(self, many, monkeypatch):
+        few = many[:2000]
+        drawn = bootstrap(few, 20).resampled
+        monkeypatch.setattr("recsys.comparison.bootstrap.MOST_UNITS", 10_000)
+        np.testing.assert_array_equal(bootstrap(few, 20).resampled, drawn)
+
+
 def test_seeds(values):
     one, again, other = (bootstrap(values, resamples=100, seed=seed).resampled for seed in (1, 1, 2))
     np.testing.assert_array_equal(one, again)

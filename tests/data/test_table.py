@@ -145,6 +145,21 @@ class TestEntities:
         write("items.csv", "item,title\n10,x\n9,y\nA,z\n")
         assert load_table(items="items.csv").items.ids.tolist() == ["10", "9", "A"]
 
+    @pytest.mark.parametrize("odd", ["x", "007", "+7", " 7", "7.0", "99999999999999999999", "é"])
+    @pytest.mark.parametrize("place", [0, 70])
+    def test_what_the_first_rows_hold_decides_nothing(self, odd: str, place: int) -> None:
+        """The first fifty rows are looked at to read integers faster; one name among them or below makes all names."""
+        ids = [str(number) for number in range(100, 200)]
+        ids[place] = odd
+        write("events.csv", "user,item\n" + "".join(f"{name},1\n{name},2\n" for name in ids))
+        data = load_table()
+        assert data.users.ids.tolist() == sorted(ids)
+        assert data.users.ids[data.user].tolist() == np.repeat(ids, 2).tolist()
+
+    def test_an_id_that_is_missing_below_integers(self) -> None:
+        write("events.csv", "user,item\n" + "".join(f"{number},1\n" for number in range(80)) + ",2\n5,3\n")
+        assert refusal() == "events.csv, row 82: user is empty, an id is needed; leave the row out"
+
     @pytest.mark.parametrize(
         ("items", "message"),
         [

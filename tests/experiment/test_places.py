@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -11,6 +13,7 @@ from recsys.experiment.cells import job_of
 from recsys.experiment.fit import fit_and_recommend
 from recsys.experiment.lists import Lists
 from recsys.metrics.registry import METRICS
+from recsys.models.registry import model_class
 
 ASKED = {"metrics": ["reciprocal_rank", "auc", "topk_accuracy"], "k": [3], "primary": "auc"}
 
@@ -88,6 +91,33 @@ def test_ranks_are_places_in_the_longest_list(tmp_path, model, monkeypatch):
     assert listed.all()
     assert (found.n_candidates == 12 - 5).all()
     assert (found.row_ranks >= found.ranks).all()
+
+
+@pytest.mark.parametrize("model", ["popularity", "ease"])
+@pytest.mark.parametrize("share", [(0, 1), (0, 3), (1, 3), (2, 3)])
+def test_strangers_who_are_alike_leave_what_each_alone_does(tmp_path, monkeypatch, model, share):
+    """Users 20 to 39 have no row in training, but for two who show one: scored once, to the bit the same files."""
+    monkeypatch.setattr("recsys.retrieval.lists.CELLS_A_BLOCK", 3 * 12)
+    data, part = world(n_users=40)
+    later = np.flatnonzero(np.asarray(data.user) >= 20)
+    shown = later[np.isin(data.user[later], [24, 33])][[0, 7]]
+    part = replace(
+        part,
+        train=np.setdiff1d(part.train, later),
+        validation=np.setdiff1d(part.validation, later),
+        test=np.sort(np.concatenate([part.test[part.test < later[0]], np.setdiff1d(later, shown)])),
+        history=shown,
+    )
+    kind, found = model_class(model), []
+    for way in (True, False):
+        monkeypatch.setattr(kind, "strangers_alike", way)
+        folder = tmp_path / str(way) / "fit"
+        folder.mkdir(parents=True)
+        work = job(tmp_path, data, part, spec(models=[model], evaluation=ASKED), share=share)
+        fit_and_recommend(work, folder, tmp_path / "checkpoint", lambda step: None)
+        found.append({path.name: path.read_bytes() for path in folder.glob("*.npy")})
+    assert {"items.npy", "ranks.npy", "row_ranks.npy", "n_candidates.npy"} <= found[0].keys()
+    assert found[0] == found[1]
 
 
 class TestJob:

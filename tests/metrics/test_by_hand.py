@@ -8,6 +8,7 @@ from scipy import sparse
 
 from recsys.metrics.context import Context
 from recsys.metrics.evaluate import evaluate, evaluate_values
+from recsys.metrics.hits import hits_of
 from recsys.metrics.registry import METRICS
 from recsys.metrics.truth import truth_of
 
@@ -151,3 +152,17 @@ def test_truth_of_leaves_others_out():
     found = truth_of(np.array([5, 3, 9, 5, 1]), np.array([0, 1, 2, 0, 3]), np.array([3, 5, 7]), 4)
     np.testing.assert_array_equal(found.toarray(), [[0, 1, 0, 0], [1, 0, 0, 0], [0, 0, 0, 0]])
     assert truth_of(np.array([5]), np.array([0]), np.array([], dtype=int), 4).shape == (0, 4)
+
+
+def test_hits_among_more_items_than_a_table_holds(monkeypatch):
+    """Every wanted item looked for in its user's list: what the table of users and items finds."""
+    random = np.random.default_rng(0)
+    wanted = sparse.random_array((50, 20), density=0.3, format="csr", rng=random)
+    lists = np.argsort(random.random((50, 20)), axis=1)[:, :6]
+    lists[random.random(50) < 0.3, 4:] = -1
+    found = hits_of(lists, wanted)
+    assert np.array_equal(found, (wanted.toarray() > 0)[np.arange(50)[:, None], lists] & (lists >= 0))
+    for block in (2**21, 20):
+        monkeypatch.setattr("recsys.metrics.hits.BLOCK", block)
+        monkeypatch.setattr("recsys.metrics.hits.FEWEST", 2**21)
+        assert np.array_equal(hits_of(lists, wanted), found)

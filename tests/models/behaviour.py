@@ -13,6 +13,7 @@ from worlds import checkerboard, fitted, interactions, of_histories, taste_world
 
 from recsys.models.registry import model_class, open_model
 from recsys.retrieval.lists import recommend
+from recsys.retrieval.ranks import ranks_of
 from recsys.training.run import FitRun
 
 TOLERANCE = 1e-5
@@ -126,6 +127,24 @@ class RecommenderBehaviour:
         assert np.isfinite(scores).all()
         if self.falls_back:
             assert np.array_equal(np.argsort(-scores[0], kind="stable"), np.argsort(-train.popularity, kind="stable"))
+
+    def test_strangers_without_rows(self, world, monkeypatch):
+        """Scored once where the model says that they are alike: to the bit the lists and ranks of one by one."""
+        model, train, _ = world
+        monkeypatch.setattr("recsys.retrieval.lists.CELLS_A_BLOCK", 3 * train.n_items)
+        source = with_strangers(train, [*([[]] * 6), [0, 6], *([[]] * 7)], values=[5, 4])
+        users, empty = np.arange(14), np.bincount(source.user, minlength=14) == 0
+        asked, found = np.tile([5, 0, 7], (14, 1)), {}
+
+        def look(rows, batch, scores, allowed):
+            assert len(batch) == len(scores)
+            ranks[rows] = [ranks_of(each[None], np.zeros(3, int), asked[0]) for each in scores]
+
+        for name, alike in (("each", None), ("alike", empty)):
+            ranks = np.zeros((14, 3), int)
+            lists = recommend(model, source, users, 20, known=False, alike=alike, look=look)
+            found[name] = [*(array.tobytes() for array in lists), ranks.tobytes()]
+        assert (found["alike"] == found["each"]) == model.strangers_alike
 
     def test_user_without_positives(self):
         histories = [[0, 1, 2], [1, 2, 3], [0, 2]]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from made import world
@@ -73,6 +75,42 @@ def test_block_by_block_as_at_once(train, model, monkeypatch, cells):
     assert all(np.array_equal(one, other) for one, other in zip(everything, in_blocks, strict=True))
     assert max(len(rows) for rows, _ in model.batches) == max(1, cells // train.n_items)
     assert [row for rows, _ in model.batches for row in rows] == USERS.tolist()
+
+
+class TestAlike:
+    """Users without rows who all get the same scores: asked about once, unless somebody else is in their block."""
+
+    class Same(Seeded):
+        def all(self, users):
+            return super().all(np.where(users == 3, 3, 0))
+
+    @pytest.mark.parametrize(
+        ("users", "batches"),
+        [
+            ([5, 6, 7, 8], [[5]]),
+            ([5, 6, 7, 3, 8], [[5], [7, 3]]),
+            ([3, 5, 6, 7, 8, 9], [[6], [3, 5]]),
+            ([3, 5, 6, 3], [[3, 5], [6, 3]]),
+            ([5], [[5]]),
+            ([], []),
+        ],
+    )
+    def test_to_the_bit_as_block_by_block(self, train, monkeypatch, users, batches):
+        monkeypatch.setattr(lists, "CELLS_A_BLOCK", 2 * train.n_items)
+        kept = train.user == 3
+        source = replace(train, **{name: getattr(train, name)[kept] for name in ("user", "item", "positive", "weight")})
+        users, model = np.array(users, dtype=np.int64), self.Same(train.n_items)
+        whole = recommend(model, source, users, 4, known=False)
+        model.batches.clear()
+        looked = np.zeros(len(users), dtype=int)
+
+        def look(rows, batch, scores, allowed):
+            looked[rows] += 1
+
+        once = recommend(model, source, users, 4, known=False, alike=users != 3, look=look)
+        assert [array.tobytes() for array in once] == [array.tobytes() for array in whole]
+        assert [rows for rows, _ in model.batches] == batches
+        assert (looked == 1).all()
 
 
 def test_candidates_for_all(train, model):

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import sparse
 
-from recsys.retrieval.ranks import ranks_of
+from recsys.retrieval.ranks import places, ranks_of
 from recsys.retrieval.topk import top_k
 
 
@@ -44,6 +44,23 @@ def test_blocks_do_not_matter(monkeypatch):
     monkeypatch.setattr("recsys.retrieval.ranks.BLOCK", 120)
     np.testing.assert_array_equal(ranks_of(scores, row, item), whole)
     assert whole.min() == 1
+
+
+def test_a_row_that_is_asked_about_often_is_sorted(monkeypatch):
+    random = np.random.default_rng(0)
+    scores = random.choice([-np.inf, -1.0, 0.0, 0.5, 2.0], (4, 9))
+    seen = sparse.csr_array((random.random((4, 9)) < 0.4).astype(np.int8))
+    row, item = random.permutation(np.repeat([0, 2, 3], [20, 3, 20])), random.integers(-1, 9, 43)
+    compared = ranks_of(scores, row, item, seen)
+    sorted_for = []
+    monkeypatch.setattr("recsys.retrieval.ranks.BLOCK", 9)
+    monkeypatch.setattr("recsys.retrieval.ranks.SORTED_FROM", 10)
+    monkeypatch.setattr(
+        "recsys.retrieval.ranks.places", lambda left: sorted_for.append(left) or places(left), raising=True
+    )
+    np.testing.assert_array_equal(ranks_of(scores, row, item, seen), compared)
+    assert len(sorted_for) == 2
+    assert compared.min() == 0
 
 
 def test_scores_are_left_as_they_are_and_compared_as_float32():

@@ -45,7 +45,7 @@ class Source:
         rows = self._interactions()
         if not len(rows):
             self._refuse_nothing()
-        tables = {"interactions": (rows, frame_of(rows.columns, self.role_of, rows.timestamp))}
+        tables = {"interactions": (rows, frame_of(dict(rows.columns), self.role_of, rows.timestamp))}
         digests = {f"interactions: {self.relation.name}": self._digest(rows)}
         for kind, relation, id_column in self._listed():
             found = self._entities(relation, id_column)
