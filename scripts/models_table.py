@@ -98,13 +98,13 @@ def read_measured() -> dict[str, dict[str, float]]:
     return json.loads(MEASURED.read_text()) if MEASURED.exists() else {}
 
 
-def written(page: str, block: str) -> str:
-    """The page with the table between its markers. Raises ValueError where it has none."""
-    before, begin, rest = page.partition(BEGIN)
-    _, end, after = rest.partition(END)
+def written(page: str, block: str, first: str = BEGIN, last: str = END) -> str:
+    """The page with a table between its markers. Raises ValueError where it has none."""
+    before, begin, rest = page.partition(first)
+    _, end, after = rest.partition(last)
     if not (begin and end):
-        raise ValueError(f"docs/models.md has no lines {BEGIN} and {END}")
-    return f"{before}{BEGIN}\n\n{block}\n\n{END}{after}"
+        raise ValueError(f"the page has no lines {first} and {last}")
+    return f"{before}{first}\n\n{block}\n\n{last}{after}"
 
 
 def measure(data: str, names: list[str]) -> dict[str, float]:

@@ -15,15 +15,15 @@ from recsys.experiment.locate import Located
 from recsys.experiment.spec import Experiment
 from recsys.experiment.trials import tunable
 from recsys.models.registry import model_class
-from recsys.models.requirements import free_memory
+from recsys.models.requirements import bytes_before, free_memory
 from recsys.settings import Settings
 from recsys.splits.account import account
 from recsys.splits.splitting import split
 from recsys.store import Store
 from tasks.context import width
 
-# What a child process takes before it fits anything: interpreter and libraries.
-CHILD_SECONDS, CHILD_BYTES = 1.5, 150_000_000
+# What the process of a model takes before it fits anything: interpreter and libraries.
+CHILD_SECONDS = 1.5
 
 
 def plan_of(spec: Path, overrides: list[str], settings: Settings) -> dict[str, Any]:
@@ -88,7 +88,7 @@ def _cell(
     size = (len(data.users), len(data.items), rows)
     recommender = kind(model)
     seconds = CHILD_SECONDS + recommender.seconds(*size)
-    memory = CHILD_BYTES + recommender.memory(*size)
+    memory = bytes_before(rows) + recommender.memory(*size)
     if fitted is not None:
         measured = json.loads((fitted.folder / "measured.json").read_text())
         seconds, memory = measured["cpu_seconds"], int(measured["peak_memory_mb"] * 1e6)

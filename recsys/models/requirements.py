@@ -14,6 +14,8 @@ from recsys.errors import InputError
 if TYPE_CHECKING:
     from recsys.models.base import Recommender
 
+# What the process of a model holds before it fits: interpreter and libraries, and its training rows.
+CHILD_BYTES, ROW_BYTES = 150_000_000, 45
 COUNTS = (2, 3, 5, 10, 20, 30, 50, 100, 200, 300, 500, 1000)
 
 
@@ -50,6 +52,11 @@ def require_memory(model: Recommender, train: Interactions, free: int | None = N
         f"needs about {_gigabytes(needed)} for {size} and {_gigabytes(free)} are free",
         ", or ".join(ways) or "run it on a machine with more memory",
     )
+
+
+def bytes_before(n_interactions: int) -> int:
+    """Bytes that the process of a model holds before it fits; `Recommender.memory` comes on top."""
+    return CHILD_BYTES + ROW_BYTES * n_interactions
 
 
 def free_memory(group: Path = Path("/sys/fs/cgroup")) -> int:

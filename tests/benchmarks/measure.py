@@ -6,8 +6,8 @@ import os
 import statistics
 import subprocess
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -94,3 +94,19 @@ def function(what: str, body: Callable[[], Any], target: str, *, runs: int = 5, 
         walls.append(time.perf_counter() - began)
         cpus.append(time.process_time() - spent)
     return Figure(what, statistics.median(walls), statistics.median(cpus), target, None, note, load, runs)
+
+
+def beside(ours: Figure, target: str, *others: tuple[str, float | None]) -> Iterator[Figure]:
+    """Our line, which says how many times the CPU seconds of others it takes, and a line of each of them.
+
+    others: what each does and its CPU seconds, None where it is not had.
+    """
+    had = [(what, cpu) for what, cpu in others if cpu]
+    note = ", ".join(f"{_times(ours.cpu, cpu)}" for _, cpu in had) or "nothing to hold it against"
+    yield replace(ours, target=target, note=note)
+    for what, cpu in had:
+        yield Figure(what, cpu, cpu, "", None, "", ours.load)
+
+
+def _times(ours: float, theirs: float) -> str:
+    return f"{ours / theirs:.2f} times" if ours > theirs / 3 else f"{theirs / ours:.1f} times faster"
