@@ -108,8 +108,7 @@ class Engine:
     def _did_not_start(self) -> ExpectedError:
         full = disk_full(self._settings.root)
         if full is None and NEWER in self.log.read_bytes()[-LAST_WORDS:]:
-            remedy = "install that one, or move the file away: it holds the history of flow runs and nothing else"
-            return InputError(str(self._settings.root / "prefect.db"), "a newer version of Prefect made it", remedy)
+            return newer_prefect(self._settings)
         return full or RunError("Prefect", "its server ended while it was starting", f"see {self.log}")
 
     def _no_answer(self) -> RunError:
@@ -118,6 +117,12 @@ class Engine:
 
     def _ended(self) -> bool:
         return self._process is not None and self._process.poll() is not None
+
+
+def newer_prefect(settings: Settings) -> InputError:
+    """What to say where the log of a server has NEWER."""
+    remedy = "install that one, or move the file away: it holds the history of flow runs and nothing else"
+    return InputError(str(settings.root / "prefect.db"), "a newer version of Prefect made it", remedy)
 
 
 def send_logs() -> None:

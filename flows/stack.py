@@ -21,13 +21,13 @@ import psutil
 from filelock import FileLock, Timeout
 
 from flows.deployments import AT_ONCE, POOL, ROOT, register
-from flows.engine import UP, is_healthy, private_server
+from flows.engine import NEWER, UP, is_healthy, newer_prefect, private_server
 from flows.environment import SWITCHES
 from flows.flow_runs import call, mark_killed, mark_pool_crashed
 from recsys.errors import InputError, RunError
 from recsys.processes import end, end_orphans, python, start_leashed, started, wait_until
 from recsys.settings import Settings
-from recsys.tracking.database import ensure_database
+from recsys.tracking.database import OTHER_SCHEMA, ensure_database, other_mlflow
 
 HOST = "127.0.0.1"
 # What tells Prefect's and MLflow's own commands where to listen.
@@ -47,13 +47,14 @@ class Stack:
         self.prefect = f"http://{HOST}:{settings.prefect_port}/api"
         self.mlflow = f"http://{HOST}:{settings.mlflow_port}"
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
+        self._logged: dict[str, int] = {}  # how long each log was before
         self._lock = FileLock(settings.root / "up.lock")
 
     def start(self) -> None:
         """Start everything and wait until it is healthy.
 
-        Raises InputError where a port is taken or the environment asks to let others in, RunError where a server does
-        not come up.
+        Raises InputError where a port is taken, the environment asks to let others in, or another version of Prefect or
+        MLflow has made the home's database; RunError where a server does not come up.
         """
         refuse_open(os.environ)
         self._refuse_second()
@@ -154,6 +155,7 @@ class Stack:
 
     def _start(self, name: str, command: list[str], environment: dict[str, str], **options: Any) -> None:
         with self._log(name).open("ab") as output:
+            self._logged[name] = output.tell()
             records = self.settings.processes
             self._processes[name] = start_leashed(command, records, output=output, env=environment, **options)
 
@@ -162,10 +164,20 @@ class Stack:
 
     def _wait(self, name: str, ready: Callable[[], bool]) -> None:
         process = self._processes[name]
-        up = wait_until(lambda: process.poll() is not None or ready(), START_SECONDS, every=0.2)
-        if process.poll() is not None or not up:
-            raise RunError(name, "did not come up", f"see {self._log(name)}")
+        # MLflow's server tells of a database that it cannot use, and tries it again and again.
+        wait_until(lambda: process.poll() is not None or self._refusal(name) or ready(), START_SECONDS, every=0.2)
+        if process.poll() is not None or not ready():
+            raise self._refusal(name) or RunError(name, "did not come up", f"see {self._log(name)}")
         self.say(f"{name:<8} ready")
+
+    def _refusal(self, name: str) -> InputError | None:
+        """What to say where a server has told its log that another version has made its database."""
+        with self._log(name).open("rb") as log:
+            log.seek(self._logged[name])
+            said = log.read()
+        if name == "mlflow" and OTHER_SCHEMA.encode() in said:
+            return other_mlflow(str(self.settings.database), f"sqlite:///{self.settings.database}")
+        return newer_prefect(self.settings) if name == "prefect" and NEWER in said else None
 
     def _worker_is_online(self) -> bool:
         workers = call(f"{self.prefect}/work_pools/{POOL}/workers/filter", {})

@@ -137,7 +137,7 @@ def publish_backtest(result: Backtest, out: Path | None, recorder: Recorder, run
         (folder / "backtest.html").write_text(backtest_page(result), encoding="utf-8")
         recorder.tracker.log_files(run_id, folder)
         copy_into(sorted(folder.iterdir()), place)
-    recorder.tracker.log_steps(run_id, _metrics(result))
+    recorder.tracker.log_steps(run_id, _metrics(result), again=True)
     recorder.tracker.tag(run_id, {"advice": "\n".join(advice(each, result) for each in ranked(result))})
     return Backtested(place, run_id, result)
 

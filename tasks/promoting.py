@@ -48,10 +48,10 @@ def by_hand(
             record = settle(office, run.run_id, record, reporter)
         except BaseException:
             with contextlib.suppress(RunError):  # the first trouble is the one to tell
-                office.tracker.close(run.run_id, "FAILED")
+                office.tracker.close_parent(run.run_id, "FAILED")
             raise
         for run_id in (run.run_id, *(each.run_id for each in unfinished)):
-            office.tracker.close(run_id, "FINISHED")
+            office.tracker.close_parent(run_id, "FINISHED")
     return record
 
 

@@ -187,7 +187,7 @@ class Recorder:
             for run_id in self._open.values():
                 self.tracker.close(run_id, "KILLED")
             self._open.clear()
-        self.tracker.close(self.parent.run_id, status)
+        self.tracker.close_parent(self.parent.run_id, status)
 
     def _log_curve(self, cell: Cell) -> None:
         """Log the points of a cell that are not logged yet; where that fails they wait for the next time."""

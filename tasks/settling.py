@@ -46,7 +46,7 @@ def settle_unfinished(office: Office, name: str, past: list[Decided], reporter: 
     last = past[-1]
     reporter.stage("repair", f"the decision of {last.record.time:%Y-%m-%d %H:%M} UTC is carried out")
     record = settle(office, last.run_id, last.record, reporter)
-    office.tracker.close(last.run_id, "FINISHED")
+    office.tracker.close_parent(last.run_id, "FINISHED")
     return [*past[:-1], replace(last, record=record, settled=True)]
 
 

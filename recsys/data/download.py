@@ -14,7 +14,7 @@ from typing import Any
 from filelock import FileLock
 
 from recsys.data.progress import Progress, silent
-from recsys.errors import RunError
+from recsys.errors import ExpectedError, InputError, RunError, not_written
 from recsys.settings import Settings
 
 CHUNK = 1 << 18
@@ -25,7 +25,8 @@ def download(name: str, checksum: str, settings: Settings, progress: Progress = 
     """The archive of a MovieLens set in the cache, downloaded and verified unless it is there.
 
     checksum: such as "md5:…". A download that was cut goes on at its last byte. Raises RunError, in seconds where there
-    is no network, with the address, the place where the archive is expected, and what else can be done.
+    is no network, with the address, the place where the archive is expected, and what else can be done; and InputError
+    where that place may not be written.
     """
     target = settings.cache / "movielens" / f"{name}.zip"
     if target.is_file():
@@ -36,9 +37,7 @@ def download(name: str, checksum: str, settings: Settings, progress: Progress = 
         with FileLock(target.parent / f".{name}.lock"):
             return target if target.is_file() else _retrieve(url, target, checksum, progress)
     except OSError as error:
-        raise RunError(
-            str(error.filename or target), f"cannot be written ({error.strerror or error})", "set RECSYS_HOME elsewhere"
-        ) from error
+        raise _not_kept(error, target) from error
 
 
 def _retrieve(url: str, target: Path, checksum: str, progress: Progress) -> Path:
@@ -130,6 +129,15 @@ def _is_hopeless(error: Exception) -> bool:
     return isinstance(reason, ssl.SSLError) or (
         isinstance(reason, OSError) and not isinstance(reason, ConnectionResetError)
     )
+
+
+def _not_kept(error: OSError, target: Path) -> ExpectedError:
+    remedy = "set RECSYS_HOME elsewhere, or name the folder or archive where it is: data.path, or RECSYS_DATA_DIR"
+    expected = not_written(error, target)
+    if isinstance(expected, RunError):  # the disk is full
+        return expected
+    kind = RunError if expected is None else InputError
+    return kind(str(error.filename or target), f"cannot be written ({error.strerror or error})", remedy)
 
 
 def _failed(url: str, target: Path, reason: str) -> RunError:

@@ -78,14 +78,18 @@ class Store:
                 for leftover in parent.glob(f".{key}.*.tmp"):
                     shutil.rmtree(leftover, ignore_errors=True)
                 temporary = parent / f".{key}.{uuid.uuid4().hex[:8]}.tmp"
+                former = temporary.with_name(f".{key}.gone.tmp")
                 temporary.mkdir()
                 try:
                     began = time.perf_counter()
                     build(temporary)
                     found_digest = _seal(temporary, stage, key, time.perf_counter() - began)
-                    shutil.rmtree(parent / key, ignore_errors=True)
+                    # Renamed first: whoever reads it finds all of it, or nothing.
+                    with contextlib.suppress(FileNotFoundError):
+                        (parent / key).rename(former)
                     temporary.replace(parent / key)
                     _sync_folder(parent)
+                    shutil.rmtree(former, ignore_errors=True)
                 finally:
                     shutil.rmtree(temporary, ignore_errors=True)
         except OSError as error:

@@ -8,6 +8,7 @@ import sys
 import urllib.error
 import urllib.request
 import uuid
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,9 @@ from recsys.settings import Settings
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
+
+OTHER_SCHEMA = "out-of-date database schema"
+"""What MLflow says of a database that an older or a newer version of it has made."""
 
 
 def ensure_database(settings: Settings) -> None:
@@ -72,19 +76,24 @@ def require_server(settings: Settings) -> None:
 
 def connected(settings: Settings) -> MlflowClient:
     """MLflow's client for this installation. Raises InputError where another version of MLflow made the database."""
-    from mlflow import MlflowClient, __version__
+    from mlflow import MlflowClient
     from mlflow.exceptions import MlflowException
 
     place = settings.mlflow_place
     try:
         return MlflowClient(settings.mlflow_uri)
     except MlflowException as error:
-        if "database schema" not in str(error):
+        if OTHER_SCHEMA not in str(error):
             said = str(error).splitlines()[0].replace(settings.mlflow_uri, place)
             raise RunError(f"MLflow at {place}", said, "is it there?") from error
-        message = f"is of another version of MLflow than the {__version__} that is installed"
-        remedy = f"of an older one: back it up, then `mlflow db upgrade {place}`; of a newer one: install that"
-        raise InputError(str(settings.database) if settings.owns_tracking else place, message, remedy) from error
+        raise other_mlflow(str(settings.database) if settings.owns_tracking else place, place) from error
+
+
+def other_mlflow(where: str, place: str) -> InputError:
+    """What to say where MLflow says OTHER_SCHEMA of a database; place: its address."""
+    message = f"is of another version of MLflow than the {version('mlflow')} that is installed"
+    remedy = f"of an older one: back it up, then `mlflow db upgrade {place}`; of a newer one: install that"
+    return InputError(where, message, remedy)
 
 
 def run_status(database: Path, run_id: str) -> str | None:

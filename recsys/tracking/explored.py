@@ -28,14 +28,18 @@ class Explored:
 def finished_exploration(name: str, key: str, settings: Settings, out: Path | None) -> Explored | None:
     """The exploration that finished under this key, its files verified and delivered; else None.
 
-    Its run in MLflow must be there and FINISHED, so that what is printed can be opened.
+    Its run in MLflow must be there and FINISHED, so that what is printed can be opened. None as well where
+    `recsys gc` takes its files meanwhile.
     """
     store = Store(settings.store)
     found, run = store.get(STAGE, key), store.get(RUN_STAGE, key)
     if found is None or run is None:
         return None
-    run_id = str(json.loads((run.folder / RUN).read_text())["run_id"])
-    return delivered(found, run_id, place(name, key, out)) if status_of(settings, run_id) == "FINISHED" else None
+    try:
+        run_id = str(json.loads((run.folder / RUN).read_text())["run_id"])
+        return delivered(found, run_id, place(name, key, out)) if status_of(settings, run_id) == "FINISHED" else None
+    except FileNotFoundError:
+        return None
 
 
 def delivered(found: Ref, run_id: str, out: Path) -> Explored:

@@ -21,8 +21,16 @@ STAGES = ("comparison", "report")
 def finished_comparison(spec: Experiment, run_key: str, settings: Settings, out: Path | None) -> Comparison | None:
     """The comparison that finished under this key with every model, its files verified and delivered; else None.
 
-    Its parent run in MLflow must be there and FINISHED, so that what is printed can be opened.
+    Its parent run in MLflow must be there and FINISHED, so that what is printed can be opened. None as well where
+    `recsys gc` takes its files meanwhile: whoever asks then works under the run that gc heeds.
     """
+    try:
+        return _delivered(spec, run_key, settings, out)
+    except FileNotFoundError:
+        return None
+
+
+def _delivered(spec: Experiment, run_key: str, settings: Settings, out: Path | None) -> Comparison | None:
     store = Store(settings.store)
     refs = [ref for stage in STAGES if (ref := store.get(stage, run_key)) is not None]
     if len(refs) < len(STAGES):

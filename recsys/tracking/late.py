@@ -69,7 +69,7 @@ def log_result(result: StoredRun, tracker: Tracker) -> str:
         copy_into([path for name in FILES if (path := result.comparison.out / name).is_file()], Path(only_these))
         tracker.log_files(parent.run_id, Path(only_these))
     log_summary(tracker, parent, result.leaderboard, manifest, spec.evaluation.primary)
-    tracker.close(parent.run_id, _status(result))
+    tracker.close_parent(parent.run_id, _status(result))
     return parent.run_id
 
 

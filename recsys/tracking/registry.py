@@ -93,8 +93,8 @@ class Registry:
                 about, model_id = {"run_key": run_key, **tags}, log()
                 # By its place: a `models:/` address is looked up in the environment's MLflow, which may be another.
                 place = self.client.get_logged_model(model_id).artifact_location
-                made = self.client.create_model_version(_model(name), place, run_id, about, model_id=model_id)
-                found = _version(name, made)
+                self.client.create_model_version(_model(name), place, run_id, about, model_id=model_id)
+            found = self._only(name, run_key)
             self.client.set_registered_model_alias(_model(name), CHALLENGER, str(found.number))
         except MlflowException as error:
             raise self._trouble(error) from error
@@ -153,6 +153,26 @@ class Registry:
         locks = self._settings.root / "locks"
         locks.mkdir(parents=True, exist_ok=True)
         return FileLock(locks / f"champion-{name}.lock")
+
+    def _only(self, name: str, run_key: str) -> Version:
+        """The version of the run of this key: the first. Later ones of any run are deleted: requests have left them
+        whose answers were lost, and which MLflow's client sent again."""
+        first: dict[str, Version] = {}
+        for version in self.versions(name):
+            if first.setdefault(version.tags.get("run_key", str(version.number)), version) is not version:
+                self._delete(version)
+        return first[run_key]
+
+    def _delete(self, version: Version) -> None:
+        """Delete a version, unless it has a name: that would go with it."""
+        named = (self.alias(version.name, alias) for alias in (CHAMPION, CHALLENGER, PREVIOUS))
+        if version.number in [each.number for each in named if each is not None]:
+            return
+        try:
+            self.client.delete_model_version(_model(version.name), str(version.number))
+        except MlflowException as error:
+            if error.error_code != "RESOURCE_DOES_NOT_EXIST":  # the first answer to this was lost
+                raise
 
     def _ensure(self, name: str) -> None:
         try:

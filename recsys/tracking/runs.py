@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import getpass
 import math
-import os
-import socket
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -27,11 +24,11 @@ from mlflow.entities import (
 from mlflow.exceptions import MlflowException
 
 from recsys.errors import RunError, disk_full
-from recsys.processes import is_alive, started
 from recsys.settings import Settings
+from recsys.tracking.author import author_tags, process_lives, process_name
 from recsys.tracking.database import connected
+from recsys.tracking.params import flatten, short
 
-MAX_PARAM = 500
 RUNNING = "attributes.status = 'RUNNING'"
 COMPARISON, RETRAINING, TUNING, EXPLORATION = "comparison", "retraining", "tuning", "exploration"
 CANDIDATE, TRIAL = "candidate", "trial"
@@ -128,17 +125,19 @@ class Tracker:
         marked KILLED on the way.
         """
         experiment_id = self.experiment(name)
-        self._mark_dead(experiment_id)
         found = None if fresh else self._parent(experiment_id, run_key, role)
-        own = {"role": role, "run_key": run_key, "process": _process_name(), **_author_tags(), **tags}
+        if found is not None:
+            self._delete_strays(found)
+        self._mark_dead(experiment_id)
+        own = {"role": role, "run_key": run_key, "process": process_name(), **author_tags(), **tags}
         if found is None:
             run_name = name if role == COMPARISON else f"{name}-{role}"
             found = self.client.create_run(experiment_id, run_name=run_name, tags=own)
-            self._log_params(found.info.run_id, params)
         else:
             self.client.update_run(found.info.run_id, status="RUNNING")
             self.client.log_batch(found.info.run_id, tags=[RunTag(key, value) for key, value in own.items()])
         run_id = found.info.run_id
+        self._log_params(run_id, params, found.data.params)
         return ParentRun(run_id, experiment_id, *self._finished_children(experiment_id, run_id))
 
     @_explained
@@ -158,7 +157,7 @@ class Tracker:
             "label": label,
             "seed": str(seed),
             "fold": str(fold),
-            **_author_tags(),
+            **author_tags(),
         }
         run = self.client.create_run(parent.experiment_id, run_name=name, tags=tags)
         self._log_params(run.info.run_id, {"model": settings["name"], "seed": seed, "fold": fold} | dict(settings))
@@ -205,9 +204,11 @@ class Tracker:
         )
 
     @_explained
-    def log_steps(self, run_id: str, steps: Iterable[tuple[int, Mapping[str, float]]]) -> None:
-        """Log metrics of several epochs in one call. Raises ValueError where one is not finite."""
-        now = int(time.time() * 1000)
+    def log_steps(self, run_id: str, steps: Iterable[tuple[int, Mapping[str, float]]], again: bool = False) -> None:
+        """Log metrics of several epochs in one call. again: all at the time that the run began, so that those which it
+        has already are not there twice. Raises ValueError where one is not finite.
+        """
+        now = self.client.get_run(run_id).info.start_time if again else int(time.time() * 1000)
         metrics = [
             Metric(key, _finite(key, value), now, step) for step, values in steps for key, value in values.items()
         ]
@@ -235,24 +236,31 @@ class Tracker:
 
     @_explained
     def log_model(self, parent: ParentRun, run_id: str, label: str, folder: Path, params: Mapping[str, Any]) -> str:
-        """Register a stored model as the run's LoggedModel, its only one: what a kill left of another goes; its id."""
-        self._delete_models(parent.experiment_id, run_id)
+        """Register a stored model as the run's LoggedModel, its only one: what a kill or a lost answer left of another
+        goes; its id."""
         name = "".join(letter if letter not in "/:.%\"' " else "-" for letter in label)
         model = self.client.create_logged_model(
             parent.experiment_id,
             name=name,
             source_run_id=run_id,
-            params={key: _short(value) for key, value in params.items()},
+            params={key: short(value) for key, value in params.items()},
             model_type="recsys",
         )
+        self._delete_models(parent.experiment_id, run_id, but=model.model_id)
         self.client.log_model_artifacts(model.model_id, str(folder))
         self.client.finalize_logged_model(model.model_id, "READY")
-        self.client.log_outputs(run_id, [LoggedModelOutput(model.model_id, 0)])
+        self._name_output(run_id, str(model.model_id))
         return str(model.model_id)
 
     @_explained
     def close(self, run_id: str, status: str) -> None:
         """End a run as FINISHED, FAILED or KILLED."""
+        self.client.set_terminated(run_id, status)
+
+    @_explained
+    def close_parent(self, run_id: str, status: str) -> None:
+        """End a parent run, and delete what requests have left of it whose answers were lost."""
+        self._delete_strays(self.client.get_run(run_id))
         self.client.set_terminated(run_id, status)
 
     @_explained
@@ -276,14 +284,25 @@ class Tracker:
         remedy = "look at its server" if not self._settings.owns_tracking else "is something else writing to it?"
         return full or TrackingError(f"MLflow ({self._settings.mlflow_place})", first, remedy)
 
+    def _name_output(self, run_id: str, model_id: str) -> None:
+        """Let a run name its model. Said twice it is an error to MLflow, also where the first answer was lost."""
+        try:
+            self.client.log_outputs(run_id, [LoggedModelOutput(model_id, 0)])
+        except MlflowException:
+            outputs = self.client.get_run(run_id).outputs
+            if outputs is None or model_id not in [output.model_id for output in outputs.model_outputs]:
+                raise
+
     def _parent(self, experiment_id: str, run_key: str, role: str) -> Run | None:
         found = self.client.search_runs(
             [experiment_id],
             f"tags.run_key = '{run_key}' and tags.role = '{role}'",
             order_by=["attributes.start_time DESC"],
-            max_results=1,
+            max_results=10,
         )
-        return found[0] if found else None
+        # One whose answer was lost began when the next one did, which we know of and gave its params.
+        newest = [run for run in found if run.info.start_time == found[0].info.start_time]
+        return max(newest, key=lambda run: len(run.data.params), default=None)
 
     def _finished_children(
         self, experiment_id: str, parent_id: str
@@ -317,33 +336,36 @@ class Tracker:
             [experiment_id], f"{RUNNING} and tags.role != '{CANDIDATE}' and tags.role != '{TRIAL}'"
         )
         for parent in running:
-            if not _process_lives(parent.data.tags.get("process", "")):
+            if not process_lives(parent.data.tags.get("process", "")):
                 for run in [*self._children(experiment_id, parent.info.run_id), parent]:
                     if run.info.status == "RUNNING":
                         self.close(run.info.run_id, "KILLED")
 
-    def _delete_models(self, experiment_id: str, run_id: str) -> None:
-        for model in self.client.search_logged_models([experiment_id], f"source_run_id = '{run_id}'"):
-            self.client.delete_logged_model(model.model_id)
+    def _delete_strays(self, run: Run) -> None:
+        """Delete runs that nobody knows of: open ones like this parent, by the same process, and open ones below it.
 
-    def _log_params(self, run_id: str, params: Mapping[str, Any]) -> None:
-        flat = [Param(key, _short(value)) for key, value in flatten(params).items()]
+        A server may have made a run and its answer was lost: then MLflow's client asks for it again.
+        """
+        tags = run.data.tags
+        alike = " and ".join(f"tags.{name} = '{tags.get(name, '')}'" for name in ("run_key", "role", "process"))
+        for question in (alike, f"tags.`mlflow.parentRunId` = '{run.info.run_id}'"):
+            for other in self.client.search_runs([run.info.experiment_id], f"{RUNNING} and {question}"):
+                if other.info.run_id != run.info.run_id:
+                    self.delete(other.info.run_id)
+
+    def _delete_models(self, experiment_id: str, run_id: str, but: str | None = None) -> None:
+        for model in self.client.search_logged_models([experiment_id], f"source_run_id = '{run_id}'"):
+            if model.model_id != but:
+                try:
+                    self.client.delete_logged_model(model.model_id)
+                except MlflowException as error:
+                    if error.error_code != "RESOURCE_DOES_NOT_EXIST":  # the first answer to this was lost
+                        raise
+
+    def _log_params(self, run_id: str, params: Mapping[str, Any], known: Iterable[str] = ()) -> None:
+        flat = [Param(key, short(value)) for key, value in flatten(params).items() if key not in known]
         for start in range(0, len(flat), 100):
             self.client.log_batch(run_id, params=flat[start : start + 100])
-
-
-def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested mappings and lists of mappings as one level, keys joined by dots.
-
-    >>> flatten({"split": {"kind": "random"}, "models": [{"name": "ease"}]})
-    {'split.kind': 'random', 'models.0.name': 'ease'}
-    """
-    flat: dict[str, Any] = {}
-    for key, value in values.items():
-        if isinstance(value, list) and any(isinstance(entry, Mapping) for entry in value):
-            value = {str(i): entry for i, entry in enumerate(value)}
-        flat |= flatten(value, f"{prefix}{key}.") if isinstance(value, Mapping) else {f"{prefix}{key}": value}
-    return flat
 
 
 def _key_of(tags: Mapping[str, str]) -> tuple[str, int, int]:
@@ -365,36 +387,7 @@ def _reason(said: str) -> str:
     return reason.strip("()'\"") if caused else first
 
 
-def _short(value: Any) -> str:
-    text = str(value)
-    return text if len(text) <= MAX_PARAM else text[: MAX_PARAM - 1] + "…"
-
-
 def _finite(key: str, value: float) -> float:
     if not math.isfinite(value):
         raise ValueError(f"{key} is {value}, which MLflow would turn into another number")
     return float(value)
-
-
-def _author_tags() -> dict[str, str]:
-    """What MLflow's UI shows in the columns User and Source."""
-    try:
-        user = getpass.getuser()
-    except (OSError, KeyError):  # a container's user may have no name
-        user = str(os.getuid())
-    return {"mlflow.user": user, "mlflow.source.name": "recsys", "mlflow.source.type": "LOCAL"}
-
-
-def _process_name() -> str:
-    return f"{socket.gethostname()}:{os.getpid()}:{started():.0f}"
-
-
-def _process_lives(name: str) -> bool:
-    """Whether the process that a tag names may still be running; one on another host may."""
-    host, _, rest = name.partition(":")
-    pid, _, began = rest.partition(":")
-    if not (pid.isdigit() and began.isdigit()):
-        return False
-    if host != socket.gethostname():
-        return True
-    return is_alive(int(pid), int(began))

@@ -13,7 +13,7 @@ from typing import NoReturn
 import pytest
 
 from recsys.data.download import Resuming, download
-from recsys.errors import RunError
+from recsys.errors import InputError, RunError
 from recsys.settings import Settings
 
 BODY = bytes(range(256)) * 4000
@@ -194,5 +194,5 @@ def test_no_network(url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 
 def test_nowhere_to_write(home: Home, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x")
-    with pytest.raises(RunError, match=r"file/cache/movielens: cannot be written \(Not a directory\)"):
+    with pytest.raises(InputError, match=r"file/cache/movielens: cannot be written \(Not a directory\)"):
         download("ml", CHECKSUM, Settings(home=tmp_path / "file", movielens_url=home.url))

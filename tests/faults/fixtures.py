@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import sys
@@ -57,10 +58,9 @@ def databases(shared: Path) -> Path:
     return home
 
 
-@pytest.fixture(scope="session")
-def server(databases: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The API of a Prefect server that runs as long as the tests of this worker."""
-    place = Workplace(tmp_path_factory.mktemp("server")).seed(databases)
+@contextlib.contextmanager
+def prefect_server(place: Workplace) -> Iterator[str]:
+    """A Prefect server with the home of this place; its API."""
     command = [sys.executable, "-c", SERVE]
     with subprocess.Popen(
         command, env=environment(place.home), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
@@ -68,6 +68,13 @@ def server(databases: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         assert process.stdout is not None
         url = process.stdout.readline().strip()
         assert url.startswith("http://127.0.0.1"), "the Prefect server did not start"
+        yield url
+
+
+@pytest.fixture(scope="session")
+def server(databases: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The API of a Prefect server that runs as long as the tests of this worker."""
+    with prefect_server(Workplace(tmp_path_factory.mktemp("server")).seed(databases)) as url:
         yield url
 
 

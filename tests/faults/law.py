@@ -74,7 +74,9 @@ def kept_by_mlflow(home: Path) -> dict[str, Any]:
             "SELECT model_id, name, status, source_run_id, artifact_location FROM logged_models"
             " WHERE lifecycle_stage = 'active'"
         )
-        versions = rows("SELECT name, version, run_id, source FROM model_versions")
+        versions = rows(
+            "SELECT name, version, run_id, source FROM model_versions WHERE current_stage != 'Deleted_Internal'"
+        )
         aliases = rows("SELECT name, alias, version FROM registered_model_aliases")
     assert {status for _, status, _ in active} <= {"FINISHED", "FAILED"}, active
     # A decision to do nothing is one more, each time that it is asked for.
@@ -85,7 +87,7 @@ def kept_by_mlflow(home: Path) -> dict[str, Any]:
         assert status == READY, (name, status)
         assert run in names, f"the model {name} is of a run that is not there"
         assert (run, model) in outputs, f"no run names the model {name}"
-        assert _folder(place).is_dir(), place
+        assert _folder(place, home).is_dir(), place
     for name, version, run, source in versions:
         assert run in names, f"{name} {version} is of a run that is not there"
         assert source in [place for *_, place in models], f"{name} {version} is of a model that is not there"
@@ -96,8 +98,8 @@ def kept_by_mlflow(home: Path) -> dict[str, Any]:
             "params": dict(params[run]),
             "metrics": _curves(steps[run]),
             "inputs": sorted((name, digest) for destination, name, digest in inputs if destination == run),
-            "artifacts": _files(_folder(place)),
-            "models": [(name, _files(_folder(at))) for _, name, _, source, at in models if source == run],
+            "artifacts": _files(_folder(place, home)),
+            "models": [(name, _files(_folder(at, home))) for _, name, _, source, at in models if source == run],
         }
         for run, status, place in active
     }
@@ -119,7 +121,8 @@ def _curves(steps: list[tuple[str, int, float]]) -> dict[str, list[tuple[int, fl
     """The points of each metric; of one that is measured, at what steps."""
     curves: defaultdict[str, list[tuple[int, float | None]]] = defaultdict(list)
     for name, step, value in steps:
-        curves[name].append((step, None if "cost." in name else value))
+        measured = "cost." in name or name.endswith("cpu_seconds")
+        curves[name].append((step, None if measured else value))
     return dict(curves)
 
 
@@ -130,5 +133,8 @@ def _files(folder: Path) -> dict[str, str | None]:
     return {str(path.relative_to(folder)): file_digest(path) if path.suffix in exact else None for path in paths}
 
 
-def _folder(uri: str) -> Path:
-    return Path(unquote(urlparse(uri).path))
+def _folder(uri: str, home: Path) -> Path:
+    """Where artifacts are, also those that a server keeps in its home."""
+    parsed = urlparse(uri)
+    path = unquote(parsed.path)
+    return home / "artifacts" / path.lstrip("/") if parsed.scheme == "mlflow-artifacts" else Path(path)

@@ -71,6 +71,19 @@ TUNE = {
     "parent about to be closed": "before tasks.recorder Recorder.close",
 }
 
+BACKTEST = {
+    "in a fit": "before recsys.models.popularity Popularity.fit",
+    "parent opened": "after recsys.tracking.runs Tracker.open_parent",
+    "fit in place": f"{IN_PLACE} fit",
+    "ages sealed": f"{SEALED} aged",
+    "ages in place": f"{IN_PLACE} aged",
+    "files logged": "after recsys.tracking.runs Tracker.log_files",
+    "result in its folder": "before recsys.tracking.runs Tracker.log_steps",
+    "metrics logged": "after recsys.tracking.runs Tracker.log_steps",
+    "parent about to be closed": "before tasks.recorder Recorder.close",
+    "parent closed": "after tasks.recorder Recorder.close",
+}
+
 
 def turn(point: str, points: dict[str, str]) -> tuple[signal.Signals, bool]:
     """The signal that this point gets where it gets only one, and whether it goes to the children too."""

@@ -21,7 +21,7 @@ from faults.harness import environment, free_port
 
 from recsys.processes import wait_until
 
-Mode = Literal["pass", "refuse", "slow", "500", "429", "cut"]
+Mode = Literal["pass", "refuse", "slow", "500", "429", "cut", "lost"]
 SLOW_SECONDS = 3600.0
 QUICK = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "0"}
 """An environment in which MLflow gives a server up at once."""
@@ -32,11 +32,13 @@ class Proxy:
     """Hands requests on to a port of this machine. mode: how it behaves; may be changed at any time.
 
     refuse: nobody listens. slow: no answer within an hour, or until the mode changes. 500, 429: that answer, the latter
-    with the wish to be asked again in an hour. cut: the server does what it is asked, and its answer is lost.
+    with the wish to be asked again in an hour. cut: the server does what it is asked, and its answer is lost. lost: so
+    the first time that it is asked for a change; the second time it answers.
     """
 
     def __init__(self, port: int) -> None:
         self.target, self.asked = port, list[str]()
+        self._changed = set[tuple[str, str, bytes]]()
         self._mode: Mode = "pass"
         self._trap: tuple[str, Mode] | None = None
         self._server = self._serve(0)
@@ -66,7 +68,7 @@ class Proxy:
         if self._mode != "refuse":
             self.mode = "refuse"
 
-    def step_into(self, path: str) -> Mode:
+    def step_into(self, method: str, path: str, body: bytes) -> Mode:
         """Note a request; how it is to be treated."""
         self.asked.append(path)
         if self._trap is not None and self._trap[0] in path:
@@ -74,6 +76,10 @@ class Proxy:
             # The listening socket cannot be closed by the thread that answers.
             threading.Thread(target=setattr, args=(self, "mode", mode)).start()
             return "cut" if mode == "refuse" else mode
+        if self._mode == "lost":
+            known = method == "GET" or (method, path, body) in self._changed
+            self._changed.add((method, path, body))
+            return "pass" if known else "cut"
         return self._mode
 
     def _serve(self, port: int) -> ThreadingHTTPServer:
@@ -91,8 +97,8 @@ class _Handler(BaseHTTPRequestHandler):
     proxy: Proxy
 
     def _answer(self) -> None:
-        mode = self.proxy.step_into(self.path)
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        mode = self.proxy.step_into(self.command, self.path, body)
         ends = time.monotonic() + SLOW_SECONDS
         while mode == "slow" and self.proxy.mode == "slow" and time.monotonic() < ends:
             time.sleep(0.02)

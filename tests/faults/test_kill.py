@@ -101,9 +101,9 @@ def small(
 @pytest.mark.parametrize("number", SIGNALS, ids=lambda number: number.name)
 @pytest.mark.parametrize("point", COMPARE)
 def test_ended_at_each_point(
-    tmp_path: Path, databases: Path, server: str, small: tuple[dict, dict], point: str, number: signal.Signals
+    place: Workplace, databases: Path, server: str, small: tuple[dict, dict], point: str, number: signal.Signals
 ) -> None:
-    place = Workplace(tmp_path / "place", SMALL)
+    place.write("spec.yaml", SMALL)
     if "mlflow.db" not in point:
         place.seed(databases)
     start = partial(place.start, PREFECT_API_URL=server)
@@ -117,11 +117,10 @@ def test_ended_at_each_point(
 @pytest.mark.soak
 @pytest.mark.parametrize("number", range(100))
 def test_killed_at_a_random_moment(
-    tmp_path: Path, databases: Path, undisturbed: dict, records: dict, number: int
+    place: Workplace, databases: Path, undisturbed: dict, records: dict, number: int
 ) -> None:
     """Every other time with its children, every fourth time on an empty home; then the same command again."""
     chance = random.Random(number)
-    place = Workplace(tmp_path / "place")
     if number % 4:
         place.seed(databases)
     command = place.start()
@@ -133,4 +132,3 @@ def test_killed_at_a_random_moment(
     assert_same(place.result(), undisturbed)
     assert set(flow_runs(place.home)) <= {"Completed", "Crashed"}
     assert_lawful(place, records)
-    place.assert_kept_here()

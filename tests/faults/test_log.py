@@ -23,7 +23,8 @@ OWN_TAGS = ("process", "prefect.flow_run_id", "mlflow.note.content", "mlflow.par
 
 @dataclass(frozen=True)
 class Gone:
-    """A comparison from which MLflow went when it was about to take the first model. records: the server's home."""
+    """A comparison from which MLflow went when it was about to take the first model; until then, and when it is back,
+    its first answer to every change is lost. records: the server's home."""
 
     place: Workplace
     records: Path
@@ -38,6 +39,7 @@ def gone(tmp_path_factory: pytest.TempPathFactory, databases: Path, server: str)
     records = Workplace(tmp_path_factory.mktemp("records")).seed(databases).home
     with mlflow_server(records) as port, Proxy(port) as proxy:
         env = {"MLFLOW_TRACKING_URI": proxy.url, "PREFECT_API_URL": server, **QUICK}
+        proxy.mode = "lost"
         proxy.trap("/logged-models", "refuse")
         yield Gone(place, records, proxy, place.run(FAULTY_WAITS_FOR="/", **env), env)
 
@@ -64,7 +66,7 @@ def test_while_it_is_away_nothing_can_be_logged(gone: Gone) -> None:
 
 def test_log_leaves_what_an_undisturbed_comparison_leaves(gone: Gone, undisturbed: dict, shared: Path) -> None:
     """In the order of the file from here on: MLflow is back."""
-    gone.proxy.mode = "pass"
+    gone.proxy.mode = "lost"
     ended = gone.place.run("log", str(gone.place.out), "--json", **gone.env)
     assert ended.status == 0, ended.said
     assert ended.err.count("fitted before") == len(LABELS)
@@ -108,7 +110,10 @@ def logged(home: Path) -> dict[str, Any]:
                     rows(f"SELECT key, step, value FROM metrics WHERE run_uuid = '{run_id}' AND key NOT LIKE 'cost.%'")
                 ),
                 "costs": sorted(rows(f"SELECT key FROM metrics WHERE run_uuid = '{run_id}' AND key LIKE 'cost.%'")),
-                "models": rows(f"SELECT name, status FROM logged_models WHERE source_run_id = '{run_id}'"),
+                "models": rows(
+                    f"SELECT name, status FROM logged_models WHERE source_run_id = '{run_id}'"
+                    " AND lifecycle_stage = 'active'"
+                ),
                 "inputs": rows(f"SELECT count(*) FROM inputs WHERE destination_id = '{run_id}'"),
                 "artifacts": sorted(path.name for path in home.glob(f"artifacts/**/{run_id}/artifacts/*")),
             }

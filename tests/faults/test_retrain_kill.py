@@ -17,6 +17,7 @@ import pytest
 from faults.harness import HELD_UP, Command, Workplace, flow_runs, recorded
 from faults.law import assert_lawful, assert_nothing_half, kept_by_mlflow
 from faults.points import RETRAIN, SIGNALS, ended_at, turn
+from faults.proxy import QUICK, Proxy, mlflow_server
 from made.shop import LAST, spec_of, write_world
 
 from recsys.champion.record import DecisionRecord
@@ -170,6 +171,19 @@ def test_killed_at_a_random_moment(shop: Workplace, undisturbed: dict[str, Any],
     assert ended.status == 0, ended.said
     assert_as_undisturbed(shop, undisturbed)
     assert set(flow_runs(shop.home)) <= {"Completed", "Crashed"}
+
+
+@pytest.mark.soak
+def test_each_answer_of_mlflow_is_lost_once(
+    shop: Workplace, tmp_path: Path, databases: Path, server: str, undisturbed: dict[str, Any]
+) -> None:
+    """What a server has done, and is asked for again, is there once all the same."""
+    records = Workplace(tmp_path / "records").seed(databases).home
+    with mlflow_server(records) as port, Proxy(port) as proxy:
+        proxy.mode = "lost"
+        ended = start(shop, PREFECT_API_URL=server, MLFLOW_TRACKING_URI=proxy.url, **QUICK).wait()
+    assert ended.status == 0, ended.said
+    assert kept_by_mlflow(records) == undisturbed["mlflow"]
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
 import threading
@@ -14,6 +15,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from faults.fixtures import prefect_server
 from faults.harness import HELD_UP, Workplace, environment, free_port, recorded
 from faults.proxy import QUICK, Mode, Proxy, mlflow_server
 from made import spec
@@ -201,6 +203,32 @@ class TestPrefect:
         place.assert_empty()
         assert len(place.stored("fit")) == 4
         ended = place.run(FAULTY_WAITS_FOR=str(go_on))
+        assert ended.status == 0, ended.said
+        assert "fitted in" not in ended.out
+
+    @pytest.mark.soak
+    @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP], ids=["killed", "hangs"])
+    def test_a_named_one_goes_in_mid_run(
+        self, place: Workplace, databases: Path, server: str, tmp_path: Path, number: signal.Signals
+    ) -> None:
+        """The same, where it may be on another machine: nobody sees that it has ended."""
+        go_on, named = tmp_path / "go-on", Workplace(tmp_path / "named").seed(databases)
+        with prefect_server(named) as url:
+            command = place.seed(databases).start(PREFECT_API_URL=url, FAULTY_WAITS_FOR=str(go_on))
+            command.wait_for(lambda: place.stored("evaluation") and place.children(), "a fit beside a finished one")
+            [serving] = [process for process in named.processes() if "flows.server" in process.cmdline()]
+            serving.send_signal(number)
+            go_on.touch()
+            ended = command.wait(600)
+            serving.kill()
+        assert ended.status == 1, ended.said
+        assert "Traceback" not in ended.said
+        message, last = ended.err.splitlines()
+        assert message == f"Prefect: no answer from {url}; start that server, or unset PREFECT_API_URL"
+        assert last.startswith("go on with: recsys compare")
+        place.assert_empty()
+        assert len(place.stored("fit")) == 4
+        ended = place.run(PREFECT_API_URL=server, FAULTY_WAITS_FOR=str(go_on))
         assert ended.status == 0, ended.said
         assert "fitted in" not in ended.out
 

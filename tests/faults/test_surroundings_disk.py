@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from recsys.comparison.result import copy_into, require_writable
+from recsys.data.download import download
 from recsys.errors import ExpectedError, InputError, RunError
 from recsys.serving.publish import target_of
 from recsys.settings import Settings
@@ -85,3 +86,27 @@ def test_read_only(read_only: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(InputError) as published:
         target_of(str(read_only / "lists"), Settings()).check(None)  # type: ignore[arg-type]
     assert refused(published.value, read_only)
+
+
+def test_a_cache_that_may_only_be_read(read_only: Path) -> None:
+    """Nothing is fetched where it cannot be kept; what was fetched before is taken from there."""
+    settings = Settings(home=read_only, movielens_url="http://127.0.0.1:1")
+    archive = settings.cache / "movielens" / "ml.zip"
+
+    def remount(mode: str) -> None:
+        subprocess.run(["mount", "-o", f"remount,{mode}", str(read_only)], check=True)
+
+    for is_there in (False, True):  # the folder of archives
+        if is_there:
+            remount("rw")
+            archive.parent.mkdir(parents=True)
+            (archive.parent / ".ml.lock").touch()
+            remount("ro")
+        with pytest.raises(InputError, match=r"cannot be written .*; set RECSYS_HOME elsewhere") as fetched:
+            download("ml", "md5:0", settings)
+        assert refused(fetched.value, read_only)
+    assert [path.name for path in archive.parent.iterdir()] == [".ml.lock"]
+    remount("rw")
+    archive.write_bytes(b"verified when it came")
+    remount("ro")
+    assert download("ml", "md5:0", settings).read_bytes() == b"verified when it came"

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
+import psycopg
 import pytest
 from cluster import Cluster, Database, programs, running
+from kitchen import bundle_of
 
 from recsys.data.config import SqlData
 from recsys.data.load import load
 from recsys.data.sql import connection as connections
-from recsys.data.sql.address import find_address
 from recsys.errors import RunError
+from recsys.serving.bundle import open_bundle
+from recsys.serving.publish import publish
+from recsys.serving.publish_table import TableTarget
 from recsys.settings import Settings
 
 pytestmark = pytest.mark.postgres
@@ -40,8 +45,8 @@ class Own:
         command = [str(programs() / "pg_ctl"), "-D", str(self.folder), "-w", *words]
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL, cwd=self.folder, **other)
 
-    def stop(self) -> None:
-        self.control("stop", "-m", "fast")
+    def stop(self, how: str = "fast") -> None:
+        self.control("stop", "-m", how)
 
     def start(self) -> None:
         options = (self.folder / "postmaster.opts").read_text().split(maxsplit=1)[1]
@@ -99,30 +104,82 @@ def test_in_mid_read_and_it_does_not_come_back(own: Own, database: Database, mon
         own.start()
 
 
-@pytest.mark.parametrize("back", [True, False])
-def test_in_mid_publication(own: Own, database: Database, monkeypatch: pytest.MonkeyPatch, back: bool) -> None:
-    """The rows of before, or with the server back the new ones; never both, never a part."""
+class Reader:
+    """Counts the published rows of each version again and again, as long as the block; what it saw, while it could."""
+
+    def __init__(self, database: Database) -> None:
+        self.database, self.seen = database, set[tuple[tuple[str, int], ...]]()
+        self._done, self._thread = threading.Event(), threading.Thread(target=self._follow)
+
+    def count(self) -> list[tuple[str, int]]:
+        assert self.database.cluster is not None
+        with self.database.cluster.connect(self.database.name) as connection:
+            return connection.execute("SELECT version, count(*) FROM recs GROUP BY version").fetchall()
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *how: object) -> None:
+        self._done.set()
+        self._thread.join()
+
+    def _follow(self) -> None:
+        while not self._done.is_set():
+            with contextlib.suppress(psycopg.Error):
+                self.seen.add(tuple(self.count()))
+
+
+@pytest.mark.parametrize(
+    ("moment", "how", "back"), [("rows", "fast", True), ("commit", "immediate", True), ("rows", "immediate", False)]
+)
+def test_in_mid_publication(
+    own: Own,
+    database: Database,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    moment: str,
+    how: str,
+    back: bool,
+) -> None:
+    """The rows of before, or with the server back the new ones; never both, never a part, whoever reads meanwhile.
+
+    moment: after the first new rows, or after all of them. how: with a word to us, or as in a crash.
+    """
     monkeypatch.setattr(connections, "RESTART", 30.0 if back else 0.3)
-    database.table("version text", [("old",)] * 3, "lists")
-    stops = [own.stop]
+    bundle = open_bundle(bundle_of(tmp_path, "popularity"))
+    rows = publish(bundle, "old", "sql:recs", Settings(), 5).rows
+    reader, real, starting, stops = Reader(database), TableTarget._copy, list[threading.Thread](), [how]
 
-    def replace(transaction: Any) -> None:
-        transaction.connection.exec_driver_sql("DELETE FROM lists")
-        transaction.connection.exec_driver_sql("INSERT INTO lists VALUES ('new'), ('new')")
+    def stop() -> None:
         while stops:
-            stops.pop()()
+            own.stop(stops.pop())
             if back:
-                threading.Thread(target=own.start).start()
-        with transaction.explained():
-            transaction.connection.exec_driver_sql("INSERT INTO lists VALUES ('new')")
+                starting.append(threading.Thread(target=own.start))
+                starting[0].start()
 
-    address = find_address(Settings(), None)
-    if back:
-        connections.transact(address, replace, writes=True)
-    else:
-        with pytest.raises(RunError, match="run again when the database is there"):
-            connections.transact(address, replace, writes=True)
-        own.start()
-    with own.cluster.connect(database.name) as connection:
-        found = connection.execute("SELECT version, count(*) FROM lists GROUP BY version").fetchall()
-    assert found == [("new" if back else "old", 3)]
+    def copied(self: TableTarget, transaction: Any, table: Any, batches: Any) -> None:
+        def cut() -> Iterator[Any]:
+            yield next(batches)
+            if moment == "rows":
+                stop()
+            yield from batches
+
+        real(self, transaction, table, cut())
+        stop()
+
+    monkeypatch.setattr(TableTarget, "_copy", copied)
+    with reader:
+        if back:
+            publish(bundle, "new", "sql:recs", Settings(), 5)
+        else:
+            with pytest.raises(RunError, match="run again when the database is there"):
+                publish(bundle, "new", "sql:recs", Settings(), 5)
+            own.start()
+            assert reader.count() == [("old", rows)]
+            publish(bundle, "new", "sql:recs", Settings(), 5)
+    for thread in starting:
+        thread.join()
+    assert reader.count() == [("new", rows)]
+    assert reader.seen <= {(("old", rows),), (("new", rows),)}
+    assert (("old", rows),) in reader.seen

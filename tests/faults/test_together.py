@@ -62,6 +62,27 @@ def test_gc_between_two_stages(
     assert_lawful(place, records)
 
 
+@pytest.mark.soak
+@pytest.mark.parametrize(
+    "moment", ["after recsys.store.folders Store.get report", "before recsys.comparison.result deliver"]
+)
+def test_gc_while_it_is_answered_as_finished(
+    place: Workplace, databases: Path, server: str, undisturbed: dict, records: dict, moment: str
+) -> None:
+    """No run is at work then, which gc would heed: what it takes is made anew."""
+    assert place.seed(databases).run(PREFECT_API_URL=server).status == 0
+    go_on = place.folder / "go-on"
+    again = place.start(FAULTS_HOLD=moment, FAULTS_GO_ON=str(go_on), PREFECT_API_URL=server)
+    again.wait_until_held()
+    assert {path.split("/")[1] for path in collected(place)} >= {"comparison", "report"}
+    go_on.touch()
+    ended = again.wait()
+    assert ended.status == 0, ended.said
+    assert "fitted in" in ended.out
+    assert_same(place.result(), undisturbed)
+    assert_lawful(place, records)
+
+
 def test_one_takes_over_when_the_other_is_killed(
     place: Workplace, databases: Path, server: str, undisturbed: dict, records: dict
 ) -> None:

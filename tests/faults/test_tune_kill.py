@@ -13,12 +13,13 @@ from faults.harness import WORLD, Ended, Workplace, recorded
 from faults.law import assert_lawful, kept_by_mlflow
 from faults.points import SIGNALS, TUNE, ended_at, turn
 
+TRIALS = 3
 SEARCH = {
     "name": "tuned",
     "data": WORLD,
     "models": ["ease", {"name": "mf", "epochs": 4}],
     "evaluation": {"metrics": ["ndcg", "rmse"], "k": [10]},
-    "tuning": {"trials": 6, "seconds": 3000},
+    "tuning": {"trials": TRIALS, "seconds": 3000},
     "runner": {"workers": 2},
 }
 COMMAND = ("tune", "spec.yaml", "--json")
@@ -26,13 +27,16 @@ COMMAND = ("tune", "spec.yaml", "--json")
 
 def found(text: str) -> list[dict[str, Any]]:
     """What was found of each model, without what is measured."""
-    return [{key: value for key, value in each.items() if key != "seconds"} for each in json.loads(text)["models"]]
+    models = json.loads(text)["models"]
+    for each in (*models, *(trial for model in models for trial in model["tried"])):
+        del each["seconds"]
+    return list(models)
 
 
 @pytest.mark.soak
 @pytest.mark.parametrize("with_children", [False, True], ids=["alone", "with its children"])
-def test_goes_on_where_it_was(tmp_path: Path, databases: Path, shared: Path, with_children: bool) -> None:
-    place = Workplace(tmp_path / "place", SEARCH).seed(databases)
+def test_goes_on_where_it_was(place: Workplace, databases: Path, shared: Path, with_children: bool) -> None:
+    place.seed(databases).write("spec.yaml", SEARCH)
     command = place.start(*COMMAND)
     command.wait_for(lambda: len(place.stored("trial")) >= 3 and place.children(), "a trial after three")
     command.kill(with_children)
@@ -51,8 +55,10 @@ def test_goes_on_where_it_was(tmp_path: Path, databases: Path, shared: Path, wit
 @pytest.mark.soak
 @pytest.mark.parametrize("number", SIGNALS, ids=lambda number: number.name)
 @pytest.mark.parametrize("point", TUNE)
-def test_ended_at_each_point(tmp_path: Path, databases: Path, shared: Path, point: str, number: signal.Signals) -> None:
-    place = Workplace(tmp_path / "place", SEARCH).seed(databases)
+def test_ended_at_each_point(
+    place: Workplace, databases: Path, shared: Path, point: str, number: signal.Signals
+) -> None:
+    place.seed(databases).write("spec.yaml", SEARCH)
     ended_at(TUNE[point], number, place, partial(place.start, *COMMAND), with_children=turn(point, TUNE)[1])
     ended = place.run(*COMMAND)
     assert ended.status == 0, ended.said
@@ -61,13 +67,13 @@ def test_ended_at_each_point(tmp_path: Path, databases: Path, shared: Path, poin
 
 def assert_as_undisturbed(place: Workplace, ended: Ended, shared: Path, databases: Path) -> None:
     """Fail where a search that was ended, and went on, has not left what one leaves that nothing disturbed."""
-    assert len(place.stored("trial")) == 12
+    assert len(place.stored("trial")) == 2 * TRIALS
     assert found(ended.out) == found(undisturbed(shared, databases))
     runs = [run for run in recorded(place.home) if run.active]
     trials = [(run.tags["label"], int(run.tags["trial"])) for run in runs if run.tags["role"] == "trial"]
-    assert sorted(trials) == [(label, number) for label in ("ease", "mf") for number in range(6)]
+    assert sorted(trials) == [(label, number) for label in ("ease", "mf") for number in range(TRIALS)]
     assert {run.status for run in runs} == {"FINISHED"}
-    assert len(runs) == 13
+    assert len(runs) == 2 * TRIALS + 1
     assert_lawful(place, kept_by_mlflow(shared / "undisturbed-search/home"))
 
 

@@ -9,12 +9,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 from faults.harness import Workplace
 from made.shop import LAST, spec_of, write_world
 
 from flows.night import Rehearsal, rehearsal
 from flows.retrain import retrain
+from flows.session import choosing
 from recsys.champion.record import DecisionRecord
 from recsys.data.config import TableData
 from recsys.data.traffic import simulate
@@ -22,6 +24,7 @@ from recsys.data.traffic.plan import Poison, Traffic
 from recsys.errors import InputError
 from recsys.experiment.spec import Experiment
 from recsys.serving.bundle import open_bundle
+from recsys.serving.state import Serving
 from recsys.settings import Settings
 from recsys.tracking.champion import Champion
 from recsys.tracking.registry import CHALLENGER, CHAMPION, PREVIOUS
@@ -273,6 +276,44 @@ def test_a_promotion_that_was_cut_off_is_carried_out(shop: Shop, monkeypatch: py
     with pytest.raises(KeyboardInterrupt):
         retrain(spec)
     assert aliases()[CHAMPION] == record.challenger.version
+
+
+class Warned(Reporter):
+    """Keeps what it is warned of."""
+
+    def __init__(self) -> None:
+        self.said: list[str] = []
+
+    def warn(self, text: str) -> None:
+        self.said.append(text)
+
+
+def test_a_damaged_champion_is_replaced(shop: Shop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is not served, and the next night names it, fits and decides, although no row has come."""
+    spec = shop.spec(guards={"anomalous": None, "drift": None})
+    assert retrain(spec).verdict == "skipped"
+    champion = Champion("shop", Settings())
+    number, bundle = champion()
+    weights = next(bundle.glob("model/*.safetensors"))
+    weights.write_bytes(weights.read_bytes()[:-1] + bytes([weights.read_bytes()[-1] ^ 1]))
+    with pytest.raises(InputError, match=weights.name):
+        Serving(champion).start()
+
+    monkeypatch.setenv("RECSYS_PUBLISH_TO", str(tmp_path / "lists"))
+    warned = Warned()
+    with choosing(reporter=warned):
+        record = retrain(spec)
+    assert record.verdict == "promoted"
+    assert record.champion is not None
+    assert record.champion.stand_in == f"version {number} cannot be opened; its settings were fitted anew"
+    [said] = [said for said in warned.said if said.startswith(f"version {number} cannot be opened: ")]
+    assert str(weights) in said
+    assert aliases() == {CHAMPION: record.version, CHALLENGER: None, PREVIOUS: int(number)}
+    state = Serving(Champion("shop", Settings()))
+    state.start()
+    state.stop()
+    lists = pd.read_parquet(tmp_path / "lists/current/recommendations.parquet")
+    assert {state.live.version} == set(lists["version"]) == {str(record.version)}
 
 
 def test_the_records_are_artifacts(shop: Shop) -> None:

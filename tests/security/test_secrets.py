@@ -1,4 +1,4 @@
-"""Secrets of the installation are searched for, byte by byte, in all that real commands leave and print.
+"""Secrets of the installation are searched for, in every form, in all that real commands leave and print.
 
 The commands read a database, decide, publish, tell a webhook, and fail at each of these. Every secret begins with the
 same word. While they run, their processes are looked at: silent, and open to this machine alone.
@@ -6,20 +6,28 @@ same word. While they run, their processes are looked at: silent, and open to th
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import csv
+import gzip
+import io
 import ipaddress
+import sqlite3
 import subprocess
+import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import psutil
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from cluster import Cluster, Database
 from faults.harness import Ended, Workplace
 from made.shop import spec_of, write_world
+from security.search import holds
 
 pytestmark = [pytest.mark.postgres, pytest.mark.stack]
 
@@ -70,7 +78,7 @@ class Watched:
     def holding(self, word: bytes) -> list[Path]:
         """Files of home and printed text that hold a word; of a database also what was deleted."""
         files = [path for path in self.place.folder.rglob("*") if path.is_file()]
-        return [path.relative_to(self.place.folder) for path in files if word in path.read_bytes()]
+        return [path.relative_to(self.place.folder) for path in files if holds(path, word)]
 
 
 @pytest.fixture(scope="module")
@@ -94,6 +102,29 @@ def watched(tmp_path_factory: pytest.TempPathFactory, databases: Path, cluster: 
     yield watched
     for process in watched.place.processes():
         process.kill()
+
+
+def test_the_search_knows_every_form(tmp_path: Path) -> None:
+    secret = b"before Canary-shop after"
+    packed, table = io.BytesIO(), pa.table({"url": [secret.decode()]})
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("inner.gz", gzip.compress(secret))
+    with sqlite3.connect(tmp_path / "rows") as database:
+        database.execute("CREATE TABLE t (a TEXT)")
+        # Longer than a page: a text in pieces, each on a page of its own.
+        database.executemany("INSERT INTO t VALUES (?)", [("x" * n + secret.decode(),) for n in range(3990, 4200)])
+    database.close()
+    for shift in range(3):
+        (tmp_path / f"base64-{shift}").write_bytes(base64.b64encode(b"x" * shift + secret))
+    (tmp_path / "percent").write_bytes("".join(f"%{byte:02X}" for byte in secret).encode())
+    (tmp_path / "hexadecimal").write_bytes(secret.hex().encode())
+    (tmp_path / "gzip").write_bytes(gzip.compress(secret))
+    (tmp_path / "zip").write_bytes(packed.getvalue())
+    pq.write_table(table, tmp_path / "parquet", compression="zstd")
+    files = [path for path in tmp_path.iterdir() if path.is_file()]
+    assert len(files) == 9
+    assert [path.name for path in files if not holds(path, WORD)] == []
+    assert [path.name for path in files if holds(path, b"Kanary-")] == []
 
 
 def test_everything_was_reached(watched: Watched) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import shutil
 import sqlite3
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -28,14 +29,16 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 
 from flows.engine import engine
+from flows.stack import Stack
 from recsys.champion.record import Contender, DecisionRecord
 from recsys.data.dataset import Dataset
-from recsys.errors import InputError
+from recsys.errors import ExpectedError, InputError
 from recsys.experiment.fit import lists_of_stored
 from recsys.experiment.keys import run_key
 from recsys.experiment.spec import Experiment
 from recsys.models.base import ABOUT as MODEL_ABOUT
 from recsys.models.registry import open_model
+from recsys.processes import end
 from recsys.serving.about import ABOUT
 from recsys.serving.bundle import open_bundle
 from recsys.serving.publish import publish
@@ -171,6 +174,36 @@ def test_a_database_of_a_newer_prefect(databases: Path, home: Path) -> None:
     said = r"prefect.db: a newer version of Prefect made it; install that one, or"
     with pytest.raises(InputError, match=said), engine(Settings()):
         raise AssertionError
+
+
+@pytest.mark.parametrize(
+    ("name", "last", "then", "said"),
+    [
+        (
+            "prefect",
+            "Can't locate revision identified by 'f'",
+            "sys.exit(3)",
+            r"prefect.db: a newer version of Prefect",
+        ),
+        ("mlflow", "Detected out-of-date database schema", "input()", r"mlflow.db: is of another version of MLflow"),
+        ("mlflow", "another trouble", "sys.exit(1)", "mlflow: did not come up; see"),
+    ],
+)
+def test_servers_that_find_a_database_of_another_version(
+    home: Path, name: str, last: str, then: str, said: str
+) -> None:
+    """Of `recsys up`: Prefect's ends, MLflow's tries again. What an earlier start has told does not count."""
+    stack = Stack(Settings(), lambda line: None)
+    log = home / "logs" / f"up-{name}.log"
+    log.parent.mkdir(parents=True)
+    log.write_text("Can't locate revision, out-of-date database schema, as it was before\n")
+    program = f"import sys; print({last!r}, file=sys.stderr, flush=True); {then}"
+    stack._start(name, [sys.executable, "-S", "-c", program], {})
+    try:
+        with pytest.raises(ExpectedError, match=said):
+            stack._wait(name, lambda: False)
+    finally:
+        end(stack._processes[name], stack.settings.processes)
 
 
 class TestChampion:

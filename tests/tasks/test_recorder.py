@@ -54,6 +54,8 @@ class FakeTracker:
     def close(self, run_id, status):
         self.calls.append(("close", run_id, status))
 
+    close_parent = close
+
     def of(self, kind):
         return [call[1:] for call in self.calls if call[0] == kind]
 

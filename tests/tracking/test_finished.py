@@ -10,9 +10,12 @@ from urllib.parse import parse_qs, urlparse
 import pytest
 from made import spec
 
+from flows.command import Speech
+from flows.commands.gc import run as collect
 from recsys.comparison.result import FILES
 from recsys.settings import Settings
 from recsys.store import Store
+from recsys.tracking import finished
 from recsys.tracking.finished import finished_comparison
 from recsys.tracking.runs import Tracker
 
@@ -91,6 +94,21 @@ class TestInADatabase:
         store(settings, run_id)
         Tracker(settings).client.delete_run(run_id)
         assert found(settings) is None
+
+    @pytest.mark.parametrize("moment", ["status_of", "deliver"])
+    def test_gc_takes_it_meanwhile(self, settings, run_id, tmp_path, monkeypatch, moment):
+        """Between two looks at it, or when it is about to be copied: it is made anew."""
+        store(settings, run_id)
+        real = getattr(finished, moment)
+
+        def late(*args):
+            collect(0, False, Speech(quiet=True, json=True))
+            return real(*args)
+
+        monkeypatch.setattr(finished, moment, late)
+        assert found(settings, tmp_path / "out") is None
+        assert list((tmp_path / "out").glob("*")) == []
+        assert list(settings.store.glob("*/[!.]*")) == []
 
     def test_the_database_is_gone(self, settings, run_id):
         store(settings, run_id)

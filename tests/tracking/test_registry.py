@@ -67,6 +67,23 @@ class TestRegistering:
         assert add.logged == ["a"]
         assert [version.number for version in registry.versions("shop")] == [1]
 
+    def test_one_whose_answer_was_lost_goes(self, registry, add, monkeypatch):
+        """MLflow's client asked again, and the registry made a second one; with a name it stays."""
+        make = registry.client.create_model_version
+        monkeypatch.setattr(
+            registry.client, "create_model_version", lambda *args, **more: (make(*args, **more), make(*args, **more))
+        )
+        assert add("a").number == 1
+        assert [version.number for version in registry.versions("shop")] == [1]
+        assert add("b").number == 3
+        assert [version.number for version in registry.versions("shop")] == [1, 3]
+        monkeypatch.undo()
+        run = registry.version("shop", 3)
+        make("recsys-shop", run.source, run.run_id, {"run_key": "b"})
+        registry.promote("shop", 5, None, {})
+        assert add("b").number == 3
+        assert numbers(registry) == [5, 3, None]
+
     def test_versions_of_others_do_not_count(self, registry, add):
         add("a")
         add("b", name="shop-2")
