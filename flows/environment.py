@@ -12,6 +12,7 @@ SWITCHES = {
     "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "120",
     "PREFECT_SHOW_UPGRADE_MESSAGE": "false",
     "PREFECT_CLIENT_MAX_RETRIES": "4",  # half a minute: 2, 4, 8 and 16 seconds
+    "PREFECT_API_REQUEST_TIMEOUT": "20",  # of each of the five, where a server does not answer
 }
 
 LOGGING = """\
