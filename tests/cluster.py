@@ -22,7 +22,7 @@ from installed import postgres
 
 PASSWORD = "Canary-p@ss/w:rd"
 STARTING = 30.0
-QUICK = ("fsync=off", "synchronous_commit=off", "full_page_writes=off", "shared_buffers=64MB", "jit=off")
+QUICK = ("fsync=off", "full_page_writes=off", "shared_buffers=64MB", "jit=off")
 
 
 @dataclass(frozen=True)
