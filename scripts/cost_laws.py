@@ -31,6 +31,7 @@ from recsys.models.base import Recommender
 from recsys.models.list_maker import ListMaker
 from recsys.models.registry import BUILT_IN, model_class
 from recsys.models.requirements import bytes_before
+from recsys.processes import peak_memory
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "costs.md"
 MEASURED = PAGE.with_suffix(".json")
@@ -114,17 +115,11 @@ def fit(name: str, settings: dict[str, Any], train: Interactions) -> dict[str, f
     for library in model.libraries:
         importlib.import_module(library)
     Path("/proc/self/clear_refs").write_text("5")
-    before, began = peak(), time.process_time()
+    before, began = peak_memory(), time.process_time()
     model.learn(train, FitRun())
-    grown = peak() - before
+    grown = peak_memory() - before
     recommend(model, train, np.arange(train.n_users), 10)
     return {"seconds": round(time.process_time() - began, 2), "megabytes": round(grown / 1e6, 1)}
-
-
-def peak() -> int:
-    """Bytes that were resident at most since the last reset."""
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM")) * 1024
 
 
 def in_process(body: Callable[[], dict[str, float]]) -> dict[str, float]:

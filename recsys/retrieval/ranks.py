@@ -60,9 +60,9 @@ def _row_by_row(row: IntArray, whom: IntArray) -> list[IntArray]:
 
 def places(left: FloatArray) -> IntArray:
     """The rank of every item of a row, (n_items,) int32; 0 where it is left out."""
-    places = np.empty(len(left), dtype=np.int32)
-    places[np.argsort(-left, kind="stable")] = np.arange(1, len(left) + 1, dtype=np.int32)
-    return np.where(np.isneginf(left), 0, places)
+    found = np.empty(len(left), dtype=np.int32)
+    found[np.argsort(-left, kind="stable")] = np.arange(1, len(left) + 1, dtype=np.int32)
+    return np.where(np.isneginf(left), 0, found)
 
 
 def _left(

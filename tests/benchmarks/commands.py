@@ -20,6 +20,7 @@ from recsys.processes import cores, wait_until
 from tests.benchmarks.measure import Figure, command
 
 ROOT = Path(__file__).resolve().parents[2]
+STAGES = ("dataset", "split", "fit", "evaluation", "comparison", "report")
 RECSYS = str(Path(sys.executable).with_name("recsys"))
 
 
@@ -74,8 +75,7 @@ def _overhead(what: str, whole: Figure, home: Path, target: str) -> Figure:
     for path in (home / "store" / "fit").glob("*/measured.json"):
         measured = json.loads(path.read_text())
         work += measured["fit_seconds"] + measured["recommend_seconds"] + measured.get("validation_seconds", 0.0)
-    for path in (home / "store" / "evaluation").glob("*/store.json"):
-        work += json.loads(path.read_text())["seconds"]
+    work += stage_seconds(home, "evaluation")
     return Figure(
         what, whole.wall - work / cores(), 0.0, target, None, f"{work:.0f} s of work on {cores()} cores", whole.load
     )
@@ -119,20 +119,27 @@ def _all_of_1m(folder: Path) -> Iterator[Figure]:
 
 def _stages(home: Path, out: Path) -> Iterator[Figure]:
     """What each stage of a run took, all of a kind together; they run side by side."""
-    rows = list(csv.DictReader((out / "leaderboard.csv").read_text().splitlines()))
     by_model = [
-        f"{row['model']} {float(row['fit_seconds']):.1f} + {float(row['recommend_seconds']):.1f}" for row in rows
+        f"{row['model']} {float(row['fit_seconds']):.1f} + {float(row['recommend_seconds']):.1f}" for row in board(out)
     ]
-    for stage in ("dataset", "split", "fit", "evaluation", "comparison", "report"):
-        paths = (home / "store" / stage).glob("*/store.json")
-        seconds = sum(json.loads(path.read_text())["seconds"] for path in paths)
+    for stage in STAGES:
         note = f"fit + lists: {', '.join(by_model)}" if stage == "fit" else ""
-        yield Figure(f"stage {stage}", seconds, 0.0, "", None, note)
+        yield Figure(f"stage {stage}", stage_seconds(home, stage), 0.0, "", None, note)
+
+
+def stage_seconds(home: Path, stage: str) -> float:
+    """What all that a home has stored of a stage took."""
+    return sum(json.loads(path.read_text())["seconds"] for path in (home / "store" / stage).glob("*/store.json"))
+
+
+def board(out: Path) -> list[dict[str, str]]:
+    """The leaderboard of a comparison."""
+    with (out / "leaderboard.csv").open(encoding="utf-8") as file:
+        return list(csv.DictReader(file))
 
 
 def _largest_child(out: Path) -> float:
-    with (out / "leaderboard.csv").open() as file:
-        return max(float(row["peak_memory_mb"]) for row in csv.DictReader(file))
+    return max(float(row["peak_memory_mb"]) for row in board(out))
 
 
 @contextmanager

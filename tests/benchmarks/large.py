@@ -7,14 +7,10 @@ Each comparison has a home of its own in FOLDER, which wants some 10 GB of disk.
 
 from __future__ import annotations
 
-import csv
 import json
-import os
-import subprocess
 import sys
 import threading
-import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +20,8 @@ import yaml
 from recsys.models.base import Recommender
 from recsys.models.registry import model_class
 from recsys.models.requirements import bytes_before
+from tests.benchmarks.commands import STAGES, board, stage_seconds
+from tests.benchmarks.measure import command
 from tests.benchmarks.page import PAGE, machine
 
 LARGE = PAGE.with_name("large.md")
@@ -50,7 +48,6 @@ SPECS: dict[str, dict[str, Any]] = {
 }
 INDEXED = {"hundred-million": "two-tower"}
 """The model of a comparison that an index is built for."""
-STAGES = ("dataset", "split", "fit", "evaluation", "comparison", "report")
 HEADER = ("model", "settings", "fit s", "lists s", "CPU s", "CPU s by its law", "peak MB", "by its law", "NDCG@10")
 
 
@@ -72,45 +69,35 @@ def run(name: str, folder: Path) -> None:
     spec.write_text(yaml.safe_dump({"name": name, **SPECS[name]}, sort_keys=False))
     recsys = str(Path(sys.executable).with_name("recsys"))
     words = [recsys, "compare", str(spec), "--out", str(folder / "out")]
-    _measured([words, {"RECSYS_HOME": str(folder / "home")}], folder / "whole.json")
+    _measured(words, {"RECSYS_HOME": str(folder / "home")}, folder / "whole.json")
     if name in INDEXED:
         words = [sys.executable, "-m", "tests.benchmarks.large_index", str(folder), INDEXED[name]]
-        _measured([words, {}], folder / "index.json")
+        _measured(words, {}, folder / "index.json")
 
 
-def _measured(command: list[Any], kept: Path) -> None:
+def _measured(words: Sequence[str], env: dict[str, str], kept: Path) -> None:
     """Run a command, and keep its seconds, CPU seconds and the most memory that all its processes held together."""
     if kept.exists():
         return
-    words, env = command
-    load, began = os.getloadavg()[0], time.perf_counter()
-    process = subprocess.Popen(words, env={**os.environ, **env}, cwd=PAGE.parents[1])
     peak, done = [0], threading.Event()
-    watching = threading.Thread(target=_watch, args=(process.pid, peak, done))
+    watching = threading.Thread(target=_watch, args=(peak, done))
     watching.start()
-    _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    done.set()
-    watching.join()
-    if process.returncode != 0:
-        raise RuntimeError(f"{' '.join(words)} ended with status {process.returncode}")
-    found = {"wall": time.perf_counter() - began, "cpu": usage.ru_utime + usage.ru_stime, "memory": peak[0]}
-    kept.write_text(json.dumps({**found, "load": load}))
-
-
-def _watch(pid: int, peak: list[int], done: threading.Event) -> None:
-    """Note the most that a process and all below it hold, what they share counted once."""
-    while not done.wait(1):
-        peak[0] = max(peak[0], sum(_held(pid)))
-
-
-def _held(pid: int) -> Iterator[int]:
     try:
-        root = psutil.Process(pid)
-        family = [root, *root.children(recursive=True)]
-    except psutil.NoSuchProcess:
-        return
-    for process in family:
+        taken = command(kept.stem, words, "", cwd=PAGE.parents[1], env=env)
+    finally:
+        done.set()
+        watching.join()
+    kept.write_text(json.dumps({"wall": taken.wall, "cpu": taken.cpu, "memory": peak[0], "load": taken.load}))
+
+
+def _watch(peak: list[int], done: threading.Event) -> None:
+    """Note the most that all processes below this one hold, what they share counted once."""
+    while not done.wait(1):
+        peak[0] = max(peak[0], sum(_held()))
+
+
+def _held() -> Iterator[int]:
+    for process in psutil.Process().children(recursive=True):
         try:
             yield process.memory_full_info().pss
         except psutil.Error:  # it has ended meanwhile
@@ -137,12 +124,12 @@ def section(name: str, folder: Path) -> Iterator[str]:
     yield "| stage | s |"
     yield "|---|---|"
     for stage in STAGES:
-        yield f"| {stage} | {sum(_seconds(folder, stage)):,.0f} |"
+        yield f"| {stage} | {stage_seconds(folder / 'home', stage):,.0f} |"
     yield ""
     yield f"| {' | '.join(HEADER)} |"
     yield f"|{'---|' * len(HEADER)}"
     settings = {model["name"]: model for model in SPECS[name]["models"] if isinstance(model, dict)}
-    for row in _rows(folder / "out"):
+    for row in board(folder / "out"):
         asked = settings.get(row["model"], {"name": row["model"]})
         yield f"| {' | '.join(_cells(row, asked, (*shape, rows)))} |"
     if (folder / "index.json").exists():
@@ -163,16 +150,6 @@ def _words(taken: dict[str, float]) -> str:
 def _shape(out: Path) -> tuple[tuple[int, int], int]:
     train = json.loads((out / "manifest.json").read_text())["split"]["folds"][0]["train"]
     return (train["users"], train["items"]), train["rows"]
-
-
-def _seconds(folder: Path, stage: str) -> Iterator[float]:
-    for path in (folder / "home" / "store" / stage).glob("*/store.json"):
-        yield json.loads(path.read_text())["seconds"]
-
-
-def _rows(out: Path) -> list[dict[str, str]]:
-    with (out / "leaderboard.csv").open(encoding="utf-8") as file:
-        return list(csv.DictReader(file))
 
 
 def _cells(row: dict[str, str], settings: dict[str, Any], size: tuple[int, int, int]) -> Iterator[str]:
