@@ -17,6 +17,7 @@ from typing import Self
 from filelock import FileLock
 
 from flows.environment import switch_off
+from flows.flow_runs import mark_just_begun
 from recsys.errors import ExpectedError, InputError, RunError, disk_full
 from recsys.processes import end, end_orphans, is_alive, python, start_leashed, wait_until
 from recsys.settings import Settings, shown_address
@@ -89,6 +90,8 @@ class Engine:
             raise self._did_not_start()
         if not up:
             raise self._no_answer()
+        if self._settings.prefect_api_url is None:
+            mark_just_begun(self.url, self._settings)
 
     def gone(self) -> RunError | None:
         """What to say where the API does not answer any more; None where it does."""

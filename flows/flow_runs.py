@@ -9,9 +9,10 @@ import os
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import psutil
 
@@ -22,12 +23,30 @@ OPEN = ("RUNNING", "PENDING", "CANCELLING")
 CRASHED = {"type": "CRASHED", "name": "Crashed", "message": "The process of this run has ended."}
 
 
+_called: ContextVar[Path | None] = ContextVar("called", default=None)
+
+
+@contextlib.contextmanager
+def called(settings: Settings) -> Iterator[None]:
+    """A note that this process is about to have a flow run, until `remembered` makes one of that run."""
+    note = _folder(settings) / f"{uuid4()}.call"
+    _write(note)
+    token = _called.set(note)
+    try:
+        yield
+    finally:
+        _called.reset(token)
+        note.unlink(missing_ok=True)
+
+
 @contextlib.contextmanager
 def remembered(flow_run: UUID, settings: Settings) -> Iterator[None]:
     """A note that this process does the run; it stays where that ends otherwise than well, for `mark_killed`."""
     note = _folder(settings) / f"{flow_run}.json"
-    note.parent.mkdir(parents=True, exist_ok=True)
-    note.write_text(json.dumps([os.getpid(), started()]))
+    _write(note)
+    call_note = _called.get()
+    if call_note is not None:
+        call_note.unlink(missing_ok=True)
     yield
     note.unlink(missing_ok=True)
 
@@ -54,17 +73,34 @@ def mark_killed(api: str, settings: Settings) -> None:
     """Mark Crashed the flow runs whose process is gone and that are still open; notes of what this API does not know
     stay."""
     for note in _folder(settings).glob("*.json"):
-        try:
-            process, began = json.loads(note.read_text())
-        except (OSError, ValueError, TypeError):  # a kill while it was written
-            process, began = 0, 0.0
-        if is_alive(int(process), float(began)):
+        if _lives(note):
             continue
         run = call(f"{api}/flow_runs/{note.stem}")
         if run:
             if run.get("state_type") in OPEN:
                 mark(api, run["id"])
             note.unlink(missing_ok=True)
+
+
+def mark_just_begun(api: str, settings: Settings) -> None:
+    """Mark Crashed the flow runs that a process had just begun when it was killed: open ones that no note names.
+
+    api: this home's own, where nobody else has runs. While another process is about to have one, they are left for the
+    next time.
+    """
+    calls = list(_folder(settings).glob("*.call"))
+    if not calls:
+        return
+    question = {"flow_runs": {"state": {"type": {"any_": OPEN}}, "deployment_id": {"is_null_": True}}}
+    found = call(f"{api}/flow_runs/filter", question)
+    if any(_lives(note) for note in _folder(settings).glob("*.call")):
+        return
+    noted = {note.stem for note in _folder(settings).glob("*.json")}
+    for run in found:
+        if run["id"] not in noted:
+            mark(api, run["id"])
+    for note in calls:
+        note.unlink(missing_ok=True)
 
 
 def mark_pool_crashed(api: str, pool: str) -> None:
@@ -88,6 +124,20 @@ def call(url: str, question: dict[str, Any] | None = None) -> Any:
             return json.load(answer)
     except (urllib.error.URLError, OSError, ValueError):
         return []
+
+
+def _write(note: Path) -> None:
+    note.parent.mkdir(parents=True, exist_ok=True)
+    note.write_text(json.dumps([os.getpid(), started()]))
+
+
+def _lives(note: Path) -> bool:
+    """Whether the process of a note does; no for one that a kill has left half written."""
+    try:
+        process, began = json.loads(note.read_text())
+    except (OSError, ValueError, TypeError):
+        return False
+    return is_alive(int(process), float(began))
 
 
 def _folder(settings: Settings) -> Path:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from flows.engine import engine
+from flows.flow_runs import called
 from recsys.settings import Settings
 
 import flows.environment  # isort: skip
@@ -25,7 +26,8 @@ class LocalFlow(Flow[Any, Any]):
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Run the flow and return its result."""
-        with engine(Settings()):
+        settings = Settings()
+        with engine(settings), called(settings):
             return super().__call__(*args, **kwargs)
 
 

@@ -15,16 +15,21 @@ from flows.console import TerminalReporter
 from flows.engine import Engine
 from flows.environment import log_to_file
 from recsys.errors import ExpectedError, disk_full
+from recsys.experiment.spec import Experiment
 from recsys.settings import Settings
 from recsys.tracking.database import ensure_database, require_server
+from tasks.context import forks_of, prepare
 
 
 @contextlib.contextmanager
-def orchestrated(name: str, settings: Settings, speech: Speech) -> Iterator[Callable[[], None]]:
+def orchestrated(
+    name: str, settings: Settings, speech: Speech, spec: Experiment | None = None
+) -> Iterator[Callable[[], None]]:
     """A Prefect API for the flow runs inside, and the terminal told of their progress.
 
-    name: of the command, for its log. Yields a function to call before the first flow run: it waits for the API. Until
-    then the body imports what it needs, while the server starts and MLflow's database is made.
+    name: of the command, for its log. spec: whose models are fitted in the first flow run. Yields a function to call
+    before that: it waits for the API. Until then the body imports what it needs, while the server starts, MLflow's
+    database is made, and another process imports what the fits need.
     """
 
     began, said = threading.Event(), threading.Event()
@@ -49,7 +54,7 @@ def orchestrated(name: str, settings: Settings, speech: Speech) -> Iterator[Call
         raise full
     require_server(settings)
     engine = Engine(settings).start()
-    reporter = TerminalReporter(speech.console)
+    reporter, forks = TerminalReporter(speech.console), forks_of(settings)
 
     def ready() -> None:
         from flows.session import options
@@ -59,13 +64,16 @@ def orchestrated(name: str, settings: Settings, speech: Speech) -> Iterator[Call
         gc.freeze()
         gc.enable()
         reporter.start()
-        options.set(replace(options.get(), reporter=reporter, overtime=overtime))
+        options.set(replace(options.get(), reporter=reporter, overtime=overtime, forks=forks))
 
     # Imports make a million objects that stay: looking through them again and again costs a second.
     gc.disable()
     try:
         threading.Thread(target=open_database, daemon=True).start()
-        yield ready
+        with forks:
+            if spec is not None:
+                prepare(forks, spec)
+            yield ready
     except Exception as error:
         gone = engine.gone() if began.is_set() else None
         # Whatever it was that could not be written, Prefect's own database too.

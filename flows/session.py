@@ -20,6 +20,7 @@ from recsys.data.dataset import Dataset
 from recsys.data.load import inputs
 from recsys.errors import ExpectedError
 from recsys.experiment.external import refuse_commands
+from recsys.experiment.forks import Forks
 from recsys.experiment.keys import run_key, versions
 from recsys.experiment.spec import Experiment
 from recsys.settings import Settings
@@ -38,13 +39,14 @@ class Options:
     """What the caller of a run decides and an experiment does not.
 
     reporter: whom to tell; None: the log of the flow run. overtime: ends the process where a stopped run does not end
-    by itself; None where the process is not ours to end.
+    by itself; None where the process is not ours to end. forks: where the fits are forked from; None: the run's own.
     """
 
     out: Path | None = None
     fresh: bool = False
     reporter: Reporter | None = None
     overtime: Callable[[BaseException], None] | None = None
+    forks: Forks | None = None
 
 
 options: ContextVar[Options] = ContextVar("options", default=Options())  # noqa: B039 -- frozen
@@ -70,7 +72,7 @@ def session(spec: Experiment) -> Iterator[Run]:
     settings, chosen = Settings(), options.get()
     found = inputs(spec.data, spec.predefined, settings)
     key = run_key(spec, found, width(spec)[1])
-    run = Run(spec, settings, key, found, chosen.reporter or LogReporter(), chosen.fresh)
+    run = Run(spec, settings, key, found, chosen.reporter or LogReporter(), chosen.fresh, forks=chosen.forks)
     with supervised(run, key, "another process works on this very comparison; its work is used when it is done"):
         run.finished = None if chosen.fresh else finished_comparison(spec, key, settings, chosen.out)
         if run.finished is not None:
@@ -93,6 +95,7 @@ def supervised(run: Run, lock: str, waiting: str) -> Iterator[None]:
         cancellation(flow_run, run.stop),
         remembered(flow_run, run.settings),
         alone(run.settings, lock, run.reporter, waiting),
+        run.forks,
     ):
         mark_killed(str(PREFECT_API_URL.value()), run.settings)  # the one that had the lock may have been killed
         try:

@@ -23,7 +23,7 @@ from filelock import FileLock, Timeout
 from flows.deployments import AT_ONCE, POOL, ROOT, register
 from flows.engine import NEWER, UP, is_healthy, newer_prefect, private_server
 from flows.environment import SWITCHES
-from flows.flow_runs import call, mark_killed, mark_pool_crashed
+from flows.flow_runs import call, mark_just_begun, mark_killed, mark_pool_crashed
 from recsys.errors import InputError, RunError
 from recsys.processes import end, end_orphans, python, start_leashed, started, wait_until
 from recsys.settings import Settings
@@ -121,6 +121,7 @@ class Stack:
 
     def _mark_crashed(self) -> None:
         mark_killed(self.prefect, self.settings)
+        mark_just_begun(self.prefect, self.settings)
         mark_pool_crashed(self.prefect, POOL)
 
     def _start_prefect(self) -> None:

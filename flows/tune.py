@@ -102,7 +102,7 @@ def tuning_run(spec: Experiment) -> Iterator[Run]:
     settings, chosen = Settings(), options.get()
     found = inputs(spec.data, spec.predefined, settings)
     key = tuning_key(spec, found, width(spec)[1])
-    run = Run(spec, settings, key, found, chosen.reporter or LogReporter(), chosen.fresh)
+    run = Run(spec, settings, key, found, chosen.reporter or LogReporter(), chosen.fresh, forks=chosen.forks)
     with supervised(run, key, BUSY):
         yield run
 

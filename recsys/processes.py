@@ -12,7 +12,7 @@ import threading
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, Protocol
 
 import psutil
 
@@ -41,7 +41,7 @@ def start_leashed(
         pass_fds=pass_fds,
         start_new_session=True,
     )
-    _note(process.pid, records)
+    note(process.pid, records)
     return process
 
 
@@ -55,10 +55,10 @@ def end_with_parent() -> None:
         os.killpg(os.getpgrp(), signal.SIGKILL)
 
     threading.Thread(target=watch, name="leash", daemon=True).start()
-    _ask_kernel()
+    ask_kernel()
 
 
-def _ask_kernel() -> None:
+def ask_kernel() -> None:
     """Have Linux itself kill the group when the pipe closes: one long call that keeps the GIL keeps threads waiting."""
     if sys.platform == "linux" and os.getpgrp() == os.getpid():
         import fcntl
@@ -69,7 +69,26 @@ def _ask_kernel() -> None:
             fcntl.fcntl(0, fcntl.F_SETFL, fcntl.fcntl(0, fcntl.F_GETFL) | os.O_ASYNC)
 
 
-def end(process: subprocess.Popen[bytes], records: Path, patience: float = 0.0) -> None:
+class Leashed(Protocol):
+    """What is used of a process that `start_leashed` or another process started for us."""
+
+    @property
+    def pid(self) -> int: ...
+
+    @property
+    def returncode(self) -> int | None: ...
+
+    @property
+    def stdin(self) -> IO[bytes] | None: ...
+
+    def poll(self) -> int | None: ...
+
+    def wait(self, timeout: float | None = None) -> int: ...
+
+    def terminate(self) -> None: ...
+
+
+def end(process: Leashed, records: Path, patience: float = 0.0) -> None:
     """End a leashed process and all it started: TERM and `patience` seconds where it has something to finish, KILL."""
     if patience and process.poll() is None:
         process.terminate()
@@ -139,7 +158,8 @@ def _descendants(pid: int) -> list[int]:
     return found + [other for child in found for other in _descendants(child)]
 
 
-def _note(pid: int, records: Path) -> None:
+def note(pid: int, records: Path) -> None:
+    """Note a process that this one answers for, until `end`."""
     records.mkdir(parents=True, exist_ok=True)
     with contextlib.suppress(psutil.Error):
         noted = {"process": [pid, started(pid)], "parent": [os.getpid(), started()]}

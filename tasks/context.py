@@ -5,8 +5,10 @@ from __future__ import annotations
 import contextlib
 import itertools
 import math
+import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +16,18 @@ from filelock import FileLock, Timeout
 
 from recsys.comparison.result import Comparison
 from recsys.config import Config
-from recsys.experiment.launch import Limits, Stop, Stopped, run_child
+from recsys.experiment.forks import Forks
+from recsys.experiment.launch import Limits, Stop, Stopped, environment_of, run_child
 from recsys.experiment.remote import Cluster, RunChild
 from recsys.experiment.spec import Experiment
 from recsys.models.base import ModelConfig
+from recsys.models.registry import model_class
 from recsys.processes import cores
 from recsys.settings import Settings
 from recsys.store import Ref, Store
+
+# Elsewhere a process that has imported numerical libraries may not be safe to fork.
+CAN_FORK = sys.platform == "linux"
 
 
 class Cell(Config):
@@ -89,6 +96,19 @@ def width(spec: Experiment) -> tuple[int, int]:
     return workers, max(1, available // workers)
 
 
+def forks_of(settings: Settings) -> Forks:
+    """Where the fits of a run on this machine are forked from."""
+    return Forks(settings.processes, settings.logs / "fork-server.log")
+
+
+def prepare(forks: Forks, spec: Experiment) -> None:
+    """Begin to import what the fits of an experiment need, where they are to be forks."""
+    if CAN_FORK and spec.runner.kind != "ray":
+        environment = environment_of(width(spec)[1])
+        for libraries in {model_class(model.name).libraries for model in spec.models}:
+            forks.prepare(libraries, environment)
+
+
 class Places:
     """Places for work that keeps a core busy. The next is for whoever waits with most work, then longest."""
 
@@ -119,7 +139,8 @@ class Places:
 class Run:
     """One run of a flow. Plain, so that Prefect looks for nothing in it.
 
-    as_of: microseconds since 1970; later rows are left out. None: all rows count.
+    as_of: microseconds since 1970; later rows are left out. None: all rows count. forks: where its fits are forked
+    from; None: its own.
     """
 
     def __init__(
@@ -131,6 +152,7 @@ class Run:
         reporter: Reporter,
         fresh: bool,
         as_of: int | None = None,
+        forks: Forks | None = None,
     ) -> None:
         self.spec, self.settings, self.key, self.inputs = spec, settings, key, inputs
         self.reporter, self.fresh, self.as_of = reporter, fresh, as_of
@@ -141,6 +163,7 @@ class Run:
         self._places = self._fits = Places(workers)
         self._connecting = threading.Lock()
         self.cluster = Cluster(runner.address, settings.shared, settings.root) if runner.kind == "ray" else None
+        self.forks = forks or forks_of(settings)
         self.limits = Limits(spec.runner.timeout, None if spec.runner.memory is None else int(spec.runner.memory * 1e9))
 
     @contextlib.contextmanager
@@ -169,7 +192,9 @@ class Run:
 
     def fit_near(self, dataset: Ref, split: Ref) -> RunChild:
         """What does jobs on these data: a process of this machine, or of the cluster."""
-        return run_child if self.cluster is None else self.cluster.near(dataset, split)
+        if self.cluster is not None:
+            return self.cluster.near(dataset, split)
+        return partial(run_child, forks=self.forks if CAN_FORK else None)
 
     @contextlib.contextmanager
     def _one(self, places: Places, work: float) -> Iterator[None]:

@@ -129,7 +129,7 @@ def all_compared(
     asked: Sequence[tuple[Experiment, Path | None]], fresh: bool, settings: Settings, speech: Speech
 ) -> list[Comparison]:
     """One flow after another, for experiments and where their results go; the first that fails ends it."""
-    with orchestrated("compare", settings, speech) as ready:
+    with orchestrated("compare", settings, speech, asked[0][0]) as ready:
         from flows.compare import ModelsFailedError, NotLoggedError, compare
         from flows.session import choosing
 

@@ -66,7 +66,7 @@ def _askable(experiment: Experiment, labels: list[str], speech: Speech) -> list[
 
 
 def _fit(experiment: Experiment, labels: list[str], speech: Speech) -> None:
-    with orchestrated("recommend", Settings(), speech) as ready:
+    with orchestrated("recommend", Settings(), speech, experiment) as ready:
         from flows.fit import fit
 
         ready()

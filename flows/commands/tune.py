@@ -40,7 +40,7 @@ def run(
     if experiment.tuning is None:
         experiment = experiment.override(["tuning={}"])
     inputs(experiment.data, experiment.predefined, settings, speech.progress())
-    with orchestrated("tune", settings, speech) as ready:
+    with orchestrated("tune", settings, speech, experiment) as ready:
         from flows.tune import tune
 
         ready()

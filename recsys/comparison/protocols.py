@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import yaml
-from scipy.stats import kendalltau
 
 from recsys.comparison.family import ALPHA
 from recsys.comparison.leaderboard import OK
@@ -141,6 +140,8 @@ def _correlation(models: list[str], sides: tuple[_Side, _Side]) -> tuple[float |
     """Kendall's tau-b of the values, and its percentile interval."""
     if len(models) < 2:
         return None, None, None
+    from scipy.stats import kendalltau  # half a second that only a second protocol is worth
+
     values = [side.sign() * np.array([side.rows[label][side.primary] for label in models]) for side in sides]
     tau = float(kendalltau(*values).statistic)
     drawn = [side.resampled(models, seed) for seed, side in enumerate(sides)]

@@ -8,18 +8,30 @@ import os
 import resource
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from recsys.errors import not_written
 from recsys.processes import end_with_parent, peak_memory
 
+NAME = "recsys fit"
+
 
 def main() -> int:
-    """Do the job in the file JOB; write results below FOLDER and progress, a JSON line a step, to DESCRIPTOR."""
+    """Do what the command line says."""
+    return work(sys.argv[1:4], int(sys.argv[4]))
+
+
+def work(files: Sequence[str], descriptor: int) -> int:
+    """Do a job, as a leashed process; its exit status.
+
+    files: JOB, which describes it, FOLDER for its results, CHECKPOINT, which outlives it. descriptor: gets progress, a
+    JSON line a step.
+    """
+    job_file, folder, checkpoint = map(Path, files)
     end_with_parent()
-    _volunteer()
-    job_file, folder, checkpoint, descriptor = Path(sys.argv[1]), Path(sys.argv[2]), Path(sys.argv[3]), int(sys.argv[4])
+    _tell_linux()
     os.set_inheritable(descriptor, False)
 
     def tell(step: dict[str, Any]) -> None:
@@ -50,9 +62,10 @@ def _cpu_seconds() -> float:
     return time.process_time() + started.ru_utime + started.ru_stime
 
 
-def _volunteer() -> None:
-    """Where the system's memory runs out, Linux is to end this process and not one that others depend on."""
+def _tell_linux() -> None:
+    """What people see this process as, and that it is to go, and none that others depend on, where memory runs out."""
     with contextlib.suppress(OSError):
+        Path("/proc/self/comm").write_text(NAME)
         Path("/proc/self/oom_score_adj").write_text("500")
 
 

@@ -7,7 +7,6 @@ import json
 import math
 import os
 import signal
-import subprocess
 import threading
 import time
 from collections.abc import Callable
@@ -16,8 +15,10 @@ from pathlib import Path
 from typing import Any
 
 from recsys.errors import RunError
+from recsys.experiment.forks import Forks
 from recsys.experiment.job import Job, from_failure
-from recsys.processes import end, family_memory, python, start_leashed
+from recsys.models.registry import model_class
+from recsys.processes import Leashed, end, family_memory, python, start_leashed
 
 POLL_SECONDS = 0.1
 
@@ -58,12 +59,14 @@ def run_child(
     limits: Limits,
     stop: Stop,
     tell: Callable[[dict[str, Any]], None],
+    forks: Forks | None = None,
 ) -> None:
     """Do a job in a process of its own, with its own threads, seed, time and memory.
 
     folder: where the results go; `measured.json` gets the CPU seconds and peak memory of the process and all it
-    started. log: keeps what it prints. tell: called with each step of progress. Raises what the child raised as
-    InputError or RunError, RunError where it broke a limit or was killed, and Stopped where `stop` is set.
+    started. log: keeps what it prints. tell: called with each step of progress. forks: where the process is forked
+    from; None: it is a fresh interpreter. Raises what the child raised as InputError or RunError, RunError where it
+    broke a limit or was killed, and Stopped where `stop` is set.
     """
     if stop:
         raise Stopped
@@ -73,16 +76,7 @@ def run_child(
     job_file.write_text(job.model_dump_json())
     reading, writing = os.pipe()
     try:
-        with log.open("ab") as output:
-            arguments = (str(job_file), str(folder), str(checkpoint), str(writing))
-            listening = () if job.peer is None or job.peer.listening is None else (job.peer.listening,)
-            process = start_leashed(
-                python("recsys.experiment.child", *arguments),
-                records,
-                output=output,
-                env=_environment(job),
-                pass_fds=(writing, *listening),
-            )
+        process = _started((job_file, folder, checkpoint), writing, job, records, log, forks)
     except BaseException:
         os.close(reading)
         raise
@@ -104,6 +98,24 @@ def run_child(
     memory = max(largest, steps.spent["peak_memory"])
     spent = {"cpu_seconds": steps.spent["cpu_seconds"], "peak_memory_mb": memory / 1e6}
     path.write_text(json.dumps(json.loads(path.read_text()) | spent))
+
+
+def _started(
+    files: tuple[Path, ...], progress: int, job: Job, records: Path, log: Path, forks: Forks | None
+) -> Leashed:
+    with log.open("ab") as output:
+        if forks is not None:
+            return forks.start(
+                model_class(job.settings["name"]).libraries, environment_of(job.threads), files, progress, output
+            )
+        listening = () if job.peer is None or job.peer.listening is None else (job.peer.listening,)
+        return start_leashed(
+            python("recsys.experiment.child", *map(str, files), str(progress)),
+            records,
+            output=output,
+            env={**os.environ, **environment_of(job.threads)},
+            pass_fds=(progress, *listening),
+        )
 
 
 class _Steps:
@@ -152,7 +164,7 @@ def _finite(step: dict[str, Any], label: str) -> dict[str, Any]:
     return step
 
 
-def _follow(process: subprocess.Popen[bytes], steps: _Steps, limits: Limits, stop: Stop, label: str) -> int:
+def _follow(process: Leashed, steps: _Steps, limits: Limits, stop: Stop, label: str) -> int:
     """Wait for the child's end; the bytes of memory that it and all it started took at most.
 
     Raises where it is to end before.
@@ -178,8 +190,8 @@ def _death(returncode: int | None) -> str:
     return "its process failed"
 
 
-def _environment(job: Job) -> dict[str, str]:
-    threads = str(job.threads)
+def environment_of(threads: int) -> dict[str, str]:
+    """What is set in the process of a fit: the threads of all libraries, and one order of sets."""
     names = (
         "OMP_NUM_THREADS",
         "OPENBLAS_NUM_THREADS",
@@ -187,4 +199,4 @@ def _environment(job: Job) -> dict[str, str]:
         "NUMEXPR_NUM_THREADS",
         "VECLIB_MAXIMUM_THREADS",
     )
-    return {**os.environ, **dict.fromkeys(names, threads), "PYTHONHASHSEED": "0"}
+    return {**dict.fromkeys(names, str(threads)), "PYTHONHASHSEED": "0"}

@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import json
 from collections.abc import Iterable, Mapping
+from functools import cache
 from typing import Any
 
 from pydantic import BaseModel
@@ -70,7 +71,13 @@ def by_kind(key: str, schemas: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
 
 
 def _schemas(kinds: Mapping[str, type[BaseModel]]) -> dict[str, dict[str, Any]]:
-    return {name: inline(kind.model_json_schema()) for name, kind in kinds.items()}
+    return {name: _schema(kind) for name, kind in kinds.items()}
+
+
+@cache
+def _schema(kind: type[BaseModel]) -> dict[str, Any]:
+    """Nobody changes it: Prefect asks for the schema of an experiment four times before the first flow runs."""
+    return inline(kind.model_json_schema())
 
 
 def _distinct(schemas: Mapping[str, dict[str, Any]]) -> Iterable[tuple[str, dict[str, Any]]]:

@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import unquote, urlparse
 
 from filelock import FileLock
-from mlflow.artifacts import download_artifacts
+from mlflow.artifacts import download_artifacts, list_artifacts
 from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 
@@ -136,7 +136,10 @@ class Registry:
             raise self._trouble(error) from error
 
     def folder(self, version: Version) -> Path:
-        """The files of a version: where they are if they are on this machine, else a download."""
+        """The files of a version: where they are if they are on this machine, else a download.
+
+        Raises InputError where MLflow's artifact store has none of them.
+        """
         parsed = urlparse(version.source)
         if parsed.scheme in ("", "file"):
             return Path(unquote(parsed.path))
@@ -145,6 +148,15 @@ class Registry:
             target.mkdir(parents=True, exist_ok=True)
             uri = self._settings.mlflow_uri
             return Path(download_artifacts(artifact_uri=version.source, dst_path=str(target), tracking_uri=uri))
+        except (MlflowException, OSError) as error:
+            if self._has_files(version):
+                raise self._trouble(error) from error
+            remedy = f"go back (recsys champion rollback {version.name}), or make another: recsys retrain SPEC"
+            raise InputError(f"version {version.number}", f"MLflow has no files at {version.source}", remedy) from error
+
+    def _has_files(self, version: Version) -> bool:
+        try:
+            return bool(list_artifacts(artifact_uri=version.source, tracking_uri=self._settings.mlflow_uri))
         except (MlflowException, OSError) as error:
             raise self._trouble(error) from error
 

@@ -53,9 +53,9 @@ def _demo(folder: Path) -> Iterator[Figure]:
     yield _overhead("of it, not fit, scoring or metrics", whole, home, "≤ 30 s")
     yield from _stages(home, out)
     yield command("the same spec again, finished", words, "≤ 3 s", runs=5, cwd=folder, env=env)
-    yield from _fresh("the same, everything fitted anew, warm home", words, env, "≤ 20 s")
+    yield from _fresh("the same, everything fitted anew, warm home", words, env, "≤ 15 s")
     with _servers(home) as url:
-        yield from _fresh("the same against running servers", words, {**env, "PREFECT_API_URL": url}, "≤ 12 s")
+        yield from _fresh("the same against running servers", words, {**env, "PREFECT_API_URL": url}, "≤ 8 s")
 
 
 def _fresh(what: str, words: Sequence[str], env: dict[str, str], target: str) -> tuple[Figure, Figure]:

@@ -18,6 +18,8 @@ import psutil
 import pytest
 from faults.harness import PATIENCE, RECSYS, ROOT, Command, Workplace, ask, environment, flow_runs, recorded
 
+from recsys.experiment import child
+
 pytestmark = pytest.mark.stack
 
 FINAL = ("COMPLETED", "FAILED", "CRASHED", "CANCELLED")
@@ -259,7 +261,6 @@ def test_killed_in_mid_run_it_leaves_nothing_and_a_direct_run_goes_on(up: Up) ->
 
 
 KINDS = {
-    "recsys.experiment.child": "fit",
     "prefect.engine": "run",
     "worker start": "worker",
     "mlflow server": "mlflow",
@@ -269,6 +270,8 @@ KINDS = {
 
 def _kind(process: psutil.Process) -> str | None:
     try:
+        if process.name() == child.NAME:
+            return "fit"
         words = " ".join(process.cmdline())
     except psutil.Error:
         return None

@@ -18,6 +18,7 @@ from pydantic_core import to_jsonable_python
 from recsys.errors import ExpectedError, InputError, RunError
 from recsys.experiment.external import leaves_model, refuse_commands, require_model
 from recsys.experiment.fit import fit_and_recommend
+from recsys.experiment.forks import Forks
 from recsys.experiment.keys import fit_key, run_key
 from recsys.experiment.launch import Limits, Stop, Stopped, run_child
 from recsys.experiment.lists import Lists
@@ -45,8 +46,15 @@ def external(command, **changes) -> Experiment:
     return spec(models=[{"name": "external", "label": "mine", "command": command}], evaluation=evaluation, **changes)
 
 
-@pytest.fixture
-def run(tmp_path):
+@pytest.fixture(scope="module")
+def forks(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("forks")
+    with Forks(folder / "processes", folder / "log") as found:
+        yield found
+
+
+@pytest.fixture(params=["fork", "fresh"])
+def run(tmp_path, forks, request):
     """A command run as a comparison runs it: in a child of a child."""
 
     def do(command, limits=None, stop=None, **changes):
@@ -62,6 +70,7 @@ def run(tmp_path):
             limits=limits or Limits(),
             stop=Stop() if stop is None else stop,
             tell=print,
+            forks=forks if request.param == "fork" else None,
         )
         return work
 

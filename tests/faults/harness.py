@@ -24,6 +24,7 @@ import psutil
 import yaml
 
 from recsys.comparison.leaderboard import MEASURED
+from recsys.experiment import child
 
 ROOT = Path(__file__).resolve().parents[2]
 PLUGIN = Path(__file__).with_name("plugin")
@@ -187,7 +188,7 @@ class Workplace:
         found = []
         for process in self.processes():
             with contextlib.suppress(psutil.Error):
-                if "recsys.experiment.child" in process.cmdline():
+                if process.name() == child.NAME:
                     found.append(process)
         return found
 

@@ -16,6 +16,9 @@ SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
 SEALED, IN_PLACE = "after recsys.store.folders _seal", "after recsys.store.folders Store.produce"
 """Of a stage, whose name follows: its files are complete beside their place; they are in it."""
 
+FLOW_RUN_BEGUN = "before flows.flow_runs remembered"
+"""Prefect has a flow run, and no note says whose it is."""
+
 COMPARE = {
     "mlflow.db made": "after recsys.tracking.database end",
     "mlflow.db in place": "after recsys.tracking.database ensure_database",

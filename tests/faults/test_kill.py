@@ -14,7 +14,7 @@ import pandas as pd
 import pytest
 from faults.harness import HELD_UP, SPEC, Command, Workplace, assert_recorded, assert_same, flow_runs
 from faults.law import assert_lawful, kept_by_mlflow
-from faults.points import COMPARE, SIGNALS, ended_at, turn
+from faults.points import COMPARE, FLOW_RUN_BEGUN, SIGNALS, ended_at, turn
 
 Moment = Callable[[Workplace, Command], None]
 
@@ -44,6 +44,7 @@ class TestAlone:
     def test_ended_again_and_again(self, place: Workplace, undisturbed: dict, records: dict) -> None:
         moments = [after(0.3), while_mlflow_makes_its_database, in_mid_fit]
         kill_again_and_again(place, moments, with_children=False)
+        ended_at(FLOW_RUN_BEGUN, signal.SIGKILL, place, place.start)
         end_again_and_again(place, ["model logged, named by no run"])
         assert_goes_through(place, undisturbed, records)
 

@@ -72,7 +72,7 @@ class Watched:
         words = next((word for word in process.cmdline() if word.startswith(("flows.", "recsys."))), "")
         self.seen.add(words)
         told = Path(f"/proc/{process.pid}/environ").read_bytes().split(b"\0")
-        if not is_command and words in ("flows.server", "recsys.experiment.child") and not {*SWITCHES} <= {*told}:
+        if not is_command and words in ("flows.server", "recsys.experiment.fork_server") and not {*SWITCHES} <= {*told}:
             self.loud.add(words)
 
     def holding(self, word: bytes) -> list[Path]:
@@ -146,7 +146,7 @@ def test_no_secret_is_anywhere(watched: Watched) -> None:
 
 def test_nobody_else_was_asked_and_nobody_else_could_ask(watched: Watched) -> None:
     watched.place.assert_kept_here()
-    assert {"flows.server", "recsys.experiment.child"} <= watched.seen
+    assert {"flows.server", "recsys.experiment.fork_server"} <= watched.seen
     assert watched.loud == set()
     assert watched.listening
     assert all(ipaddress.ip_address(host).is_loopback for host in watched.listening), watched.listening

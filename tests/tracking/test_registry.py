@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
+from faults.proxy import mlflow_server
 
 from recsys.errors import InputError, RunError
 from recsys.settings import Settings
@@ -46,6 +48,28 @@ def add(settings: Settings, registry: Registry, model: Path):
 def numbers(registry: Registry) -> list[int | None]:
     found = [registry.alias("shop", alias) for alias in (CHAMPION, CHALLENGER, PREVIOUS)]
     return [version.number if version else None for version in found]
+
+
+def test_files_that_a_server_keeps_and_loses(
+    settings: Settings, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with mlflow_server(settings.root) as port:
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{port}")
+        monkeypatch.setenv("RECSYS_HOME", str(tmp_path / "home"))
+        there = Settings()
+        tracker, registry = Tracker(there), Registry(there)
+        run = tracker.open_parent("shop", "key", {}, {})
+        made = registry.register(
+            "shop", "key", run.run_id, lambda: tracker.log_model(run, run.run_id, "ease", model, {}), {}
+        )
+        assert (registry.folder(made) / "weights").read_text() == "1"
+        shutil.rmtree(settings.artifacts)
+        with pytest.raises(InputError, match=r"version 1: MLflow has no files at .*\(recsys champion rollback shop\)"):
+            registry.folder(made)
+        # A server that is away is another matter.
+        monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    with pytest.raises(RunError, match="MLflow's registry at"):
+        registry.folder(made)
 
 
 class TestRegistering:
