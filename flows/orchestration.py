@@ -14,6 +14,7 @@ from flows.command import Speech, say_stopped, status_of
 from flows.console import TerminalReporter
 from flows.engine import Engine
 from flows.environment import log_to_file
+from flows.interrupts import end_in_time, heard
 from recsys.errors import ExpectedError, disk_full
 from recsys.experiment.spec import Experiment
 from recsys.settings import Settings
@@ -70,7 +71,7 @@ def orchestrated(
     gc.disable()
     try:
         threading.Thread(target=open_database, daemon=True).start()
-        with forks:
+        with heard(overtime), forks:
             if spec is not None:
                 prepare(forks, spec)
             yield ready
@@ -79,8 +80,6 @@ def orchestrated(
         # Whatever it was that could not be written, Prefect's own database too.
         told = error if isinstance(error, ExpectedError) else disk_full(settings.root) or gone
         if gone is not None:
-            from flows.watch import end_in_time
-
             # Prefect does not let a process end before its events are sent, and tries seven seconds for each.
             end_in_time(told or gone, overtime)
         if told is None or told is error:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,8 +14,9 @@ from prefect.runtime import deployment, flow_run
 from prefect.settings import PREFECT_API_URL
 
 from flows.flow_runs import mark_killed, remembered
+from flows.interrupts import Overtime, end_in_time
 from flows.logs import LogReporter
-from flows.watch import cancellation, end_in_time, started_by_worker
+from flows.watch import cancellation, started_by_worker
 from recsys.data.dataset import Dataset
 from recsys.data.load import inputs
 from recsys.errors import ExpectedError
@@ -45,7 +46,7 @@ class Options:
     out: Path | None = None
     fresh: bool = False
     reporter: Reporter | None = None
-    overtime: Callable[[BaseException], None] | None = None
+    overtime: Overtime | None = None
     forks: Forks | None = None
 
 

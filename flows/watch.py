@@ -8,7 +8,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 from uuid import UUID
 
@@ -16,6 +16,7 @@ from prefect.client.orchestration import get_client
 from prefect.client.schemas.objects import State
 from prefect.states import Cancelled
 
+from flows.interrupts import interrupt
 from recsys.experiment.launch import Stop
 from recsys.processes import is_alive
 
@@ -25,21 +26,11 @@ LEASH = "RECSYS_LEASH"
 CANCELLATION_SECONDS = 1.0
 ORPHAN_SECONDS = 0.5
 GRACE_SECONDS = 4.0
-OVERTIME_SECONDS = 4.0
 
 
 def started_by_worker() -> bool:
     """Whether a worker started this process for one flow run, in a session of its own."""
     return "PREFECT__FLOW_RUN_ID" in os.environ
-
-
-def interrupt() -> None:
-    """A Ctrl-C for this process: also where its main thread waits for a lock."""
-    main = threading.main_thread().ident
-    if main is not None and hasattr(signal, "pthread_kill"):
-        signal.pthread_kill(main, signal.SIGINT)
-    else:
-        signal.raise_signal(signal.SIGINT)
 
 
 @contextlib.contextmanager
@@ -84,16 +75,6 @@ def cancelled_after_all(flow: Any, flow_run: Any, state: State) -> None:
         if any(each.is_cancelling() or each.is_cancelled() for each in before):
             cancelled: State = Cancelled(message="Cancelled; what was finished is kept.")
             client.set_flow_run_state(flow_run.id, cancelled, force=True)
-
-
-def end_in_time(error: BaseException, overtime: Callable[[BaseException], None]) -> None:
-    """Call `overtime` where this process is still there after a while: Prefect waits for its tasks to end."""
-
-    def wait() -> None:
-        time.sleep(OVERTIME_SECONDS)
-        overtime(error)
-
-    threading.Thread(target=wait, name="overtime", daemon=True).start()
 
 
 def end_with_worker() -> None:

@@ -18,6 +18,7 @@ import sys
 import traceback
 
 from recsys.experiment import child
+from recsys.experiment.forks import BEGAN, ENDED
 from recsys.processes import ask_kernel
 
 MESSAGE_BYTES = 65_536
@@ -75,7 +76,7 @@ def _report(woken: int, reports: dict[int, int]) -> None:
         if ended:
             report = reports.pop(pid)
             with contextlib.suppress(BrokenPipeError):
-                os.write(report, f"{os.waitstatus_to_exitcode(status)}\n".encode())
+                os.write(report, f"{ENDED} {os.waitstatus_to_exitcode(status)}\n".encode())
             os.close(report)
 
 
@@ -88,7 +89,7 @@ def _fit(files: list[str], leash: int, output: int, progress: int, report: int) 
             os.dup2(descriptor, place)
         os.close(leash)
         os.close(output)
-        os.write(report, f"{os.getpid()}\n".encode())
+        os.write(report, f"{BEGAN} {os.getpid()}\n".encode())
         os.close(report)
         status = child.work(files, progress)
     except BaseException:

@@ -20,6 +20,9 @@ from recsys.processes import end, note, python, start_leashed
 SLOW_TO_IMPORT = "torch"
 """Has a process of its own, so that no other fit has it in its memory."""
 
+BEGAN, ENDED = "began", "ended"
+"""Begin the lines of a report; the id of the process follows, and how it ended."""
+
 
 class Forks:
     """Starts processes of fits. Safe to call from several threads.
@@ -133,9 +136,10 @@ class Forked:
 
     def begin(self) -> bool:
         """Wait until it runs; whether it does."""
-        line = self._report.readline()
-        self.pid = int(line or 0)
-        return bool(line)
+        what, _, number = self._report.readline().partition(" ")
+        if what == BEGAN:
+            self.pid = int(number)
+        return what == BEGAN
 
     def poll(self) -> int | None:
         """How it ended; None where it still runs."""
@@ -146,7 +150,7 @@ class Forked:
         if self.returncode is None:
             if timeout is not None and not self._told(timeout):
                 raise subprocess.TimeoutExpired(f"process {self.pid}", timeout)
-            self.returncode = int(self._report.readline() or -signal.SIGKILL)
+            self.returncode = int(self._report.readline().removeprefix(ENDED) or -signal.SIGKILL)
             self._report.close()
         return self.returncode
 

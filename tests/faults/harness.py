@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import json
 import os
 import shutil
@@ -131,10 +132,14 @@ class Command:
         self.wait_for(held.exists, "the moment to hold at")
         held.unlink()
 
-    def end(self, number: int, seconds: float = 60.0) -> Ended:
-        """Send a signal and wait; `seconds` of the answer counts from the signal."""
+    def end(self, number: int, seconds: float = 60.0, thread: int | None = None) -> Ended:
+        """Send a signal, to one thread where that is named, and wait; `seconds` of the answer counts from the
+        signal."""
         began = time.monotonic()
-        self.process.send_signal(number)
+        if thread is None:
+            self.process.send_signal(number)
+        else:
+            ctypes.CDLL(None).tgkill(self.process.pid, thread, int(number))
         ended = self.wait(seconds)
         return Ended(ended.status, ended.out, ended.err, time.monotonic() - began)
 

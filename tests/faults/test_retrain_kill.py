@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import psutil
 import pytest
 from faults.harness import HELD_UP, Command, Workplace, flow_runs, recorded
 from faults.law import assert_lawful, assert_nothing_half, kept_by_mlflow
@@ -186,14 +187,18 @@ def test_each_answer_of_mlflow_is_lost_once(
     assert kept_by_mlflow(records) == undisturbed["mlflow"]
 
 
+@pytest.mark.parametrize("thread", [pytest.param(0, marks=pytest.mark.soak), -1], ids=["main", "another"])
 @pytest.mark.parametrize(
     ("number", "status"), [(signal.SIGINT, 130), pytest.param(signal.SIGTERM, 143, marks=pytest.mark.soak)]
 )
-def test_stopped_in_mid_fit(tmp_path: Path, log: Path, databases: Path, server: str, number: int, status: int) -> None:
+def test_stopped_in_mid_fit(
+    tmp_path: Path, log: Path, databases: Path, server: str, number: int, status: int, thread: int
+) -> None:
+    """The kernel may give a signal to any thread, and the main one waits for the fit."""
     place = workplace(tmp_path / "place", log, model="faulty").seed(databases)
     command = start(place, **HELD_UP, PREFECT_API_URL=server)
     command.wait_for(place.children, "a fit")
-    ended = command.end(number)
+    ended = command.end(number, thread=psutil.Process(command.process.pid).threads()[thread].id)
     assert (ended.status, ended.seconds < SECONDS) == (status, True), (ended.status, ended.seconds)
     assert "Traceback" not in ended.said
     assert ended.err.startswith("stopped; what was finished is kept\ngo on with: ")

@@ -3,10 +3,26 @@
 from __future__ import annotations
 
 import signal
+import subprocess
+import sys
 import time
+from pathlib import Path
+from textwrap import indent
 from typing import Any
 
-from faults.harness import HELD_UP, Command, Ended, Workplace, ask, assert_recorded, assert_same, flow_runs, recorded
+import pytest
+from faults.harness import (
+    HELD_UP,
+    Command,
+    Ended,
+    Workplace,
+    ask,
+    assert_recorded,
+    assert_same,
+    environment,
+    flow_runs,
+    recorded,
+)
 
 SECONDS = 15.0
 """A quiet machine takes less than three; this one may be busy with other tests."""
@@ -55,6 +71,32 @@ def test_term_in_mid_fit(place: Workplace, databases: Any, server: str) -> None:
     ended = in_mid_fit(place.seed(databases), PREFECT_API_URL=server).end(signal.SIGTERM)
     assert_said(ended, place, 143)
     assert_stopped(place)
+
+
+SWALLOWS = """
+import os, sys, time
+from flows import interrupts
+interrupts.PATIENCE_SECONDS = 1.0
+with interrupts.heard(lambda error: os._exit(7 if type(error) is KeyboardInterrupt else 8)):
+    print("ready", flush=True)
+    while True:
+        try:
+            time.sleep(600)
+        except BaseException:
+            pass
+"""
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 7), (signal.SIGTERM, 8)])
+def test_it_ends_in_time_whatever_becomes_of_the_signal(tmp_path: Path, number: int, status: int) -> None:
+    handled = "from flows.command import Speech, command\nwith command(Speech()):\n" + indent(SWALLOWS, "    ")
+    with subprocess.Popen(
+        [sys.executable, "-c", handled], env=environment(tmp_path), stdout=subprocess.PIPE
+    ) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        process.send_signal(number)
+        assert process.wait(SECONDS) == status
 
 
 def test_cancellation_in_the_ui(place: Workplace, databases: Any, server: str) -> None:
