@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +17,8 @@ Scores = NDArray[np.float32]
 PAD = -1
 # Scores looked at in one go, so that the copies stay small (measured: 2**16 to 2**22 are about equally fast).
 BLOCK = 2**18
+# Groups of items to a place of the list, and how many times as many items as places are sorted at most.
+GROUPS, CROWD = 4, 4
 
 
 def top_k(
@@ -84,44 +87,63 @@ def _without_repeats(matrix: sparse.csr_array) -> sparse.csr_array:
 
 
 def _best(scores: Scores, k: int) -> tuple[Items, Scores]:
-    """Select what lies above each row's k-th value, fill up with the first items that equal it, then sort these k."""
+    """Take what reaches a value that k of the row reach, few more than k as a rule, and sort these."""
+    reached = _reached(scores, k)
+    chosen = scores >= reached
+    counts = np.count_nonzero(chosen, axis=1)
+    crowded = np.flatnonzero(counts > CROWD * k)
+    if len(crowded):
+        chosen[crowded] = _without_surplus(scores[crowded], reached[crowded], k)
+        counts = np.count_nonzero(chosen, axis=1)
+    rows = np.repeat(np.arange(len(scores)), counts)
+    return _best_of_few(scores, k, (rows, np.flatnonzero(chosen) - rows * scores.shape[1]))
+
+
+def _reached(scores: Scores, k: int) -> Scores:
+    """A value that k items of each row reach at least, (n, 1): the k-th largest of the maxima of groups of items.
+
+    Maxima are found many times faster than the k-th value of a whole row, and the groups are so many that few of the
+    best share one. Negative, as NumPy is slow to find a value among the largest where many of the others are equal.
+    """
     n, n_items = scores.shape
-    leaders = np.partition(scores, n_items - k, axis=1)[:, n_items - k :]
-    _refuse_nan(leaders)
-    last = leaders.min(axis=1, keepdims=True)
-    chosen = scores >= last
-    if np.count_nonzero(chosen) > n * k:
-        _drop_surplus(chosen, scores, last, k)
-    flat = np.flatnonzero(chosen).reshape(n, k)
-    items = flat - n_items * np.arange(n)[:, None]
-    best = scores.reshape(-1)[flat]
-    order = np.argsort(-best, axis=1, kind="stable")
-    return np.take_along_axis(items, order, 1).astype(np.int32), np.take_along_axis(best, order, 1)
+    groups = GROUPS * k
+    if n_items < 2 * groups:
+        largest = scores
+    else:
+        whole = n_items - n_items % groups
+        largest = scores[:, :whole].reshape(n, -1, groups).max(axis=1)
+        np.maximum(largest[:, : n_items - whole], scores[:, whole:], out=largest[:, : n_items - whole])
+    _refuse_nan(largest)
+    return -np.partition(-largest, k - 1, axis=1)[:, k - 1 : k]
 
 
-def _drop_surplus(chosen: BoolArray, scores: Scores, last: Scores, k: int) -> None:
-    """Where more than k are chosen, keep of those that equal the k-th value only the first ones."""
-    tied = np.flatnonzero(chosen.sum(axis=1) > k)
-    above = scores[tied] > last[tied]
-    equal = chosen[tied] & ~above
-    room = k - np.count_nonzero(above, axis=1)
-    chosen[tied] = above | (equal & (np.cumsum(equal, axis=1, dtype=np.int32) <= room[:, None]))
+def _without_surplus(scores: Scores, reached: Scores, k: int) -> BoolArray:
+    """What is above the value, and of those that equal it the first ones that are missing to k."""
+    above = scores > reached
+    missing = k - np.count_nonzero(above, axis=1)
+    chosen = above
+    for width in (CROWD * k, scores.shape[1]):  # most rows have enough of them at their beginning
+        equal = scores[:, :width] == reached
+        equal &= np.cumsum(equal, axis=1, dtype=np.int32) <= missing[:, None]
+        if (np.count_nonzero(equal, axis=1) >= missing).all():
+            break
+    chosen[:, :width] |= equal
+    return chosen
 
 
-def _best_of_few(scores: Scores, k: int, candidates: tuple[NDArray[np.int64], Items]) -> tuple[Items, Scores]:
-    """Sort each row's candidates; meant for tens or hundreds of them."""
+def _best_of_few(scores: Scores, k: int, candidates: tuple[NDArray[np.int64], NDArray[Any]]) -> tuple[Items, Scores]:
+    """Sort each row's candidates; meant for tens or hundreds of them. candidates: row and column, both ascending."""
     rows, columns = candidates
     values = scores[rows, columns]
     _refuse_nan(values)
-    order = np.lexsort((columns, -values, rows))
     counts = np.bincount(rows, minlength=len(scores))
     place = np.arange(len(rows)) - np.repeat(np.cumsum(counts) - counts, counts)
-    order, place = order[place < k], place[place < k]
-    items = np.full((len(scores), k), PAD, dtype=np.int32)
-    best = np.full((len(scores), k), -np.inf, dtype=np.float32)
-    items[rows[order], place] = columns[order]
-    best[rows[order], place] = values[order]
-    return items, best
+    shape = (len(scores), max(k, counts.max(initial=0)))
+    items = np.full(shape, PAD, dtype=np.int32)
+    worst_first = np.full(shape, np.inf, dtype=np.float32)
+    items[rows, place], worst_first[rows, place] = columns, -values
+    order = np.argsort(worst_first, axis=1, kind="stable")[:, :k]
+    return np.take_along_axis(items, order, 1), -np.take_along_axis(worst_first, order, 1)
 
 
 def _refuse_nan(scores: Scores) -> None:

@@ -25,7 +25,7 @@ def naive(scores, k, allowed):
     return lists, best
 
 
-shapes = st.tuples(st.integers(1, 6), st.integers(1, 12))
+shapes = st.tuples(st.integers(1, 6), st.integers(1, 12) | st.integers(30, 70))
 few_values = st.sampled_from([-2.0, -0.0, 0.0, 1.0, 1.5, NINF, np.inf])
 any_value = st.floats(width=32, allow_nan=False)
 
@@ -38,7 +38,7 @@ def test_equals_a_sort(data, ties):
     excluded = data.draw(hnp.arrays(bool, shape))
     kind = data.draw(st.sampled_from(["none", "mask", "each"]))
     allowed = data.draw(hnp.arrays(bool, shape if kind == "each" else shape[1]))
-    k = data.draw(st.integers(1, shape[1] + 3))
+    k = data.draw(st.integers(1, 4) | st.integers(1, shape[1] + 3))
     candidates = {"none": None, "mask": allowed, "each": sparse.csr_array(allowed)}[kind]
     before = scores.copy()
     items, best = top_k(scores, k, sparse.csr_array(excluded), candidates)
@@ -57,6 +57,27 @@ def test_a_constant_scorer_gives_the_first_items():
     expected = np.tile([0, 1, 2, 3], (700, 1))
     expected[3] = [0, 2, 3, 4]
     np.testing.assert_array_equal(items, expected)
+
+
+def rows_of_all_sorts(n_items, k):
+    """Where the best are, and what equals them: each a way to have many more than k to choose from."""
+    random = np.random.default_rng(3)
+    place = np.arange(n_items)
+    yield np.where(place % (4 * k) == 5, place + 1.0, 0)  # all of the best in one group
+    yield np.where(place > n_items - 3 * k, 1.0, NINF)  # equals at the end of the row
+    yield np.where(place % 3 == 0, 1.0, random.random(n_items))
+    yield np.where(place == n_items - 1, 1.0, 0.0)
+    yield np.where(place < k - 1, 1.0, NINF)
+    yield np.where(place == 7, np.inf, -np.inf)
+    yield np.round(random.random(n_items), 2)
+    yield np.full(n_items, -3.0)
+
+
+@pytest.mark.parametrize(("n_items", "k"), [(1000, 10), (997, 10), (3000, 1), (2000, 300)])
+def test_more_to_choose_from_than_places(n_items, k):
+    scores = np.array(list(rows_of_all_sorts(n_items, k)), dtype=np.float32)
+    for part, wanted in zip(top_k(scores, k), naive(scores, k, np.ones(scores.shape, dtype=bool)), strict=True):
+        np.testing.assert_array_equal(part, wanted)
 
 
 def test_blocks_do_not_change_the_lists(monkeypatch):
