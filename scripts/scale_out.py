@@ -3,25 +3,25 @@
     python scripts/scale_out.py                                     a billion interactions, 100 million users
     python scripts/scale_out.py USERS ITEMS INTERACTIONS [MODEL]...
 
-A model's law says what one fit takes, and the lists of all users, on one core; every model charges 1e-8 s for each pair
-of a user and an item, which is what the lists take at least, and is counted as such. A fit has a machine to itself; the
-lists are made in shares of 100,000 users, on as many cores as the memory of the machines has room for shares. Machines:
-64 cores, 512 GB, 4 dollars an hour, an assumption; ten of them.
+A model's law says what one fit takes, and the lists of all users, on one core; every model charges PAIR_SECONDS for
+each pair of a user and an item, which is what the lists take at least, and is counted as such. A fit has a machine to
+itself; the lists are made in shares of 100,000 users, on as many cores as the memory of the machines has room for
+shares. Machines: 64 cores, 512 GB, 4 dollars an hour, an assumption; ten of them.
 """
 
 from __future__ import annotations
 
 import sys
 
-from recsys.experiment.remote import CHILD_BYTES
+from recsys.experiment.remote import WORKER_BYTES
 from recsys.experiment.remote_shares import USERS_A_SHARE
-from recsys.models.base import Recommender
+from recsys.models.base import PAIR_SECONDS, Recommender
 from recsys.models.registry import model_class
+from recsys.models.requirements import bytes_before
 
 SIZE = (100_000_000, 1_000_000, 1_000_000_000)
 MODELS = ("popularity", "pure-svd", "ials", "lightfm-warp", "item-knn", "two-tower", "ease", "sasrec")
 MACHINES, CORES, GIGABYTES, DOLLARS = 10, 64, 512, 4.0
-PAIR = 1e-8
 HEADER = ("model", "memory of a fit, GB", "fit, h", "lists, core hours", "lists at once", "hours", "dollars")
 
 
@@ -29,12 +29,13 @@ def row(name: str, size: tuple[int, int, int]) -> tuple[str, ...]:
     """What one model takes; nothing after its memory where no machine has that."""
     kind = model_class(name)
     model = kind(kind.Config.model_construct(name=name))
-    gigabytes = (model.memory(*size) + CHILD_BYTES) / 1e9
+    child = WORKER_BYTES + bytes_before(size[2])
+    gigabytes = (child + model.memory(*size)) / 1e9
     if gigabytes > GIGABYTES:
         return (f"`{name}`", f"{gigabytes:,.0f}", "does not fit", "", "", "", "")
-    lists = PAIR * size[0] * size[1] / 3600
+    lists = PAIR_SECONDS * size[0] * size[1] / 3600
     fit = model.seconds(*size) / 3600 - lists
-    a_share = (Recommender.memory(model, *size) + CHILD_BYTES) / 1e9
+    a_share = (child + Recommender.memory(model, *size)) / 1e9
     shares = -(-size[0] // USERS_A_SHARE)
     at_once = min(shares, MACHINES * min(CORES, int(GIGABYTES // a_share)))
     hours = lists / at_once

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from recsys.config import FloatArray
+
+Draws = NDArray[np.uint8]
 
 FEWEST_USERS = 30
 # Users drawn in one go: 16 bytes each, 32 MB in all.
@@ -15,6 +20,8 @@ BLOCK = 2**21
 # Users that are drawn one by one. More are put into so many groups, and groups are drawn: ten million users would take
 # an hour. The width of an interval then has an error of its own of 1 in 700, below that of 10,000 resamples.
 MOST_UNITS = 2**18
+# A byte for each user of each resample.
+KEPT = 100_000_000
 
 
 class Interval(NamedTuple):
@@ -84,12 +91,11 @@ def bootstrap(
     counted = np.broadcast_to(np.count_nonzero(shares, axis=0), values.shape[1:])
     few = counted < FEWEST_USERS
     resampled = np.empty((0 if few.all() else resamples, values.shape[1]))
-    random = np.random.default_rng(seed)
-    units = both if n_users <= MOST_UNITS else _grouped(random, both)
-    size = max(1, BLOCK // max(1, len(units)))
-    for start in range(0, len(resampled), size):
-        block = resampled[start : start + size]
-        block[:] = _means(_times_drawn(random, len(block), len(units)) @ units, values.shape[1])
+    start = 0
+    for times, units in _draws(seed, len(resampled), both):
+        block = resampled[start : start + len(times)]
+        block[:] = _means(times.astype(np.float64) @ units, values.shape[1])
+        start += len(times)
     resampled[:, few] = np.nan
     note = f"{counted.min()} users are too few for an interval, {FEWEST_USERS} are needed" if few.any() else None
     return Bootstrap(_means(both.sum(axis=0)[None], values.shape[1])[0], resampled, level, note)
@@ -107,11 +113,26 @@ def _grouped(random: np.random.Generator, totals: FloatArray) -> FloatArray:
     return np.stack([np.bincount(group, weights=each, minlength=MOST_UNITS) for each in totals.T], axis=1)
 
 
-def _times_drawn(random: np.random.Generator, resamples: int, n_users: int) -> FloatArray:
-    """How often each resample holds each user, (resamples, n_users); as float64, ready to be multiplied."""
-    drawn = random.integers(0, n_users, size=(resamples, n_users))
-    once = np.ones(n_users)
-    times = np.empty((resamples, n_users))
-    for row, users in zip(times, drawn, strict=True):
-        row[:] = np.bincount(users, weights=once, minlength=n_users)
-    return times
+def _draws(seed: int, resamples: int, totals: FloatArray) -> Iterator[tuple[Draws, FloatArray]]:
+    """How often each resample holds each user or group, (resamples, units) in blocks, and the sums over these."""
+    if len(totals) <= MOST_UNITS and resamples * len(totals) <= KEPT:
+        return ((times, totals) for times in _kept_draws(seed, resamples, len(totals)))
+    random = np.random.default_rng(seed)
+    units = totals if len(totals) <= MOST_UNITS else _grouped(random, totals)
+    return ((times, units) for times in _times_drawn(random, resamples, len(units)))
+
+
+@lru_cache(maxsize=1)
+def _kept_draws(seed: int, resamples: int, n_users: int) -> list[Draws]:
+    """The draws of so few users that they are kept: every model of a comparison is averaged over the same ones."""
+    return list(_times_drawn(np.random.default_rng(seed), resamples, n_users))
+
+
+def _times_drawn(random: np.random.Generator, resamples: int, n_users: int) -> Iterator[Draws]:
+    size = max(1, BLOCK // max(1, n_users))
+    for start in range(0, resamples, size):
+        drawn = random.integers(0, n_users, size=(min(size, resamples - start), n_users))
+        times = np.empty(drawn.shape, dtype=np.uint8)
+        for row, users in zip(times, drawn, strict=True):
+            row[:] = np.bincount(users, minlength=n_users)
+        yield times

@@ -28,14 +28,15 @@ from recsys.experiment.remote_shares import changed, join, part_of, shares_of
 from recsys.experiment.remote_tasks import RESOURCES, LostError, Needs, Tasks, Tell, placed
 from recsys.models.base import Recommender
 from recsys.models.registry import model_class
+from recsys.models.requirements import bytes_before
 from recsys.store import Ref, digest
 
 logger = logging.getLogger(__name__)
 
 TRIES = 4
 CONNECT_SECONDS = 5.0
-CHILD_BYTES = 300_000_000
-"""What a fit takes beside what its model's law says: the worker of Ray and the child with its libraries."""
+WORKER_BYTES = 150_000_000
+"""What Ray's worker takes beside the process of the fit."""
 ADVICE = "start one, or name it in runner.address; see docs/ray.md"
 
 
@@ -183,7 +184,7 @@ class Cluster:
         law = recommender.memory(*size)
         if fitted is not None:
             law = Recommender.memory(recommender, *size) + 2 * sum(path.stat().st_size for path in fitted.iterdir())
-        memory = limits.n_bytes or law + CHILD_BYTES
+        memory = limits.n_bytes or WORKER_BYTES + bytes_before(len(data)) + law
         nodes, place = self._nodes(), f"model '{model.name}'"
         most = max(node["memory"] for node in nodes)
         if memory > most:
