@@ -3,7 +3,7 @@
     python scripts/scale_out.py                                     a billion interactions, 100 million users
     python scripts/scale_out.py USERS ITEMS INTERACTIONS [MODEL]...
 
-A model's law says what one fit takes, and the lists of all users, on one core; every model charges PAIR_SECONDS for
+A model's law says what one fit takes, and the lists of all users, on one core; every model charges `pair_seconds` for
 each pair of a user and an item, which is what the lists take at least, and is counted as such. A fit has a machine to
 itself; the lists are made in shares of 100,000 users, on as many cores as the memory of the machines has room for
 shares. Machines: 64 cores, 512 GB, 4 dollars an hour, an assumption; ten of them.
@@ -15,7 +15,7 @@ import sys
 
 from recsys.experiment.remote import WORKER_BYTES
 from recsys.experiment.remote_shares import USERS_A_SHARE
-from recsys.models.base import PAIR_SECONDS, Recommender
+from recsys.models.base import Recommender
 from recsys.models.registry import model_class
 from recsys.models.requirements import bytes_before
 
@@ -33,7 +33,7 @@ def row(name: str, size: tuple[int, int, int]) -> tuple[str, ...]:
     gigabytes = (child + model.memory(*size)) / 1e9
     if gigabytes > GIGABYTES:
         return (f"`{name}`", f"{gigabytes:,.0f}", "does not fit", "", "", "", "")
-    lists = PAIR_SECONDS * size[0] * size[1] / 3600
+    lists = kind.pair_seconds * size[0] * size[1] / 3600
     fit = model.seconds(*size) / 3600 - lists
     a_share = (child + Recommender.memory(model, *size)) / 1e9
     shares = -(-size[0] // USERS_A_SHARE)

@@ -21,9 +21,8 @@ from recsys.data.build import check_weight
 from recsys.data.dataset import Dataset
 from recsys.data.load import load
 from recsys.data.summary import summary_lines
-from recsys.experiment.cells import job_of
+from recsys.experiment.cells import expected_seconds, job_of
 from recsys.experiment.keys import dataset_key, evaluation_key, fit_key, split_key
-from recsys.models.registry import model_class
 from recsys.splits.account import account
 from recsys.splits.fold import Fold, save_folds
 from recsys.splits.leaks import Case, Finding, check_fold, refuse_errors
@@ -113,7 +112,8 @@ def fit_and_recommend(cell: Cell, dataset: Ref, split: Ref, recorder: Recorder |
         )
         shutil.rmtree(checkpoint, ignore_errors=True)
 
-    with run.fitting(expected_seconds(cell, dataset)):
+    data = Dataset.load(dataset.folder)
+    with run.fitting(expected_seconds(run.spec, cell.model, (len(data.users), len(data.items), len(data)))):
         ref = run.produce("fit", key, build)
     run.reporter.end(cell, fit_line(ref), cached=ref.cached)
     return done(ref)
@@ -130,12 +130,6 @@ def evaluate(cell: Cell, fit: Ref, dataset: Ref, split: Ref, recorder: Recorder,
         ref = run.produce("evaluation", evaluation_key(run.spec, fit, split, cell.fold), build)
     recorder.finish(cell, fit, ref)
     return done(ref)
-
-
-def expected_seconds(cell: Cell, dataset: Ref) -> float:
-    """CPU seconds that a fit of this model may take on all rows of the data."""
-    data = Dataset.load(dataset.folder)
-    return model_class(cell.model.name)(cell.model).seconds(len(data.users), len(data.items), len(data))
 
 
 def folds_of(split: Ref) -> list[Fold]:

@@ -11,6 +11,7 @@ from rich.table import Table
 from flows.command import Speech
 from recsys.data.dataset import Dataset
 from recsys.data.load import inputs, load
+from recsys.experiment.cells import expected_seconds
 from recsys.experiment.locate import Located
 from recsys.experiment.spec import Experiment
 from recsys.experiment.trials import tunable
@@ -87,7 +88,7 @@ def _cell(
     fitted = located.fit(model, seed, fold)
     size = (len(data.users), len(data.items), rows)
     recommender = kind(model)
-    seconds = CHILD_SECONDS + recommender.seconds(*size)
+    seconds = CHILD_SECONDS + expected_seconds(experiment, model, size)
     memory = bytes_before(rows) + recommender.memory(*size)
     if fitted is not None:
         measured = json.loads((fitted.folder / "measured.json").read_text())

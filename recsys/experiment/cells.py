@@ -40,6 +40,16 @@ def job_of(spec: Experiment, model: ModelConfig, seed: int, dataset: Path, fold:
     )
 
 
+def expected_seconds(spec: Experiment, model: ModelConfig, size: tuple[int, int, int]) -> float:
+    """CPU seconds that a cell of this model may take. size: users, items and interactions of its training part.
+
+    Where epochs are chosen on validation rows, the model is fitted once more on all of them.
+    """
+    kind = model_class(model.name)
+    fits = 1 + (kind.watches_validation and spec.refit and bool(getattr(spec.split, "validation", 0)))
+    return fits * kind(model).seconds(*size)
+
+
 def _watched(evaluation: Evaluation, kind: type[Recommender]) -> str:
     """What ends training early: the primary metric, or NDCG where the validation part does not tell that one."""
     metric, k = parse_column(evaluation.primary)

@@ -26,8 +26,6 @@ WEIGHTS, USERS, ITEMS, ABOUT = "weights.safetensors", "users.parquet", "items.pa
 FILES = (WEIGHTS, USERS, ITEMS)
 # What building the user × item matrix takes at its peak, a stored row (measured).
 MATRIX_BYTES = 32
-# CPU seconds that a list takes for each item at least: its scores are looked through (measured).
-PAIR_SECONDS = 3e-9
 
 
 class ModelConfig(Config):
@@ -82,6 +80,9 @@ class Recommender(ABC):
     """True where `predict` gives values of the data, such as ratings."""
     watches_validation: ClassVar[bool] = False
     """True where a fit with a validation part chooses its number of epochs: `best_epoch`, then the setting `epochs`."""
+    pair_seconds: ClassVar[float] = 3e-9
+    """CPU seconds that the list of a user takes for each item, scored and looked through (measured); what depends on
+    settings is added by `seconds`."""
     strangers_alike: ClassVar[bool] = False
     """True where all users of whom nothing is known, unknown in training and without a row, get the same scores:
     millions of them are then scored once."""
@@ -105,7 +106,7 @@ class Recommender(ABC):
 
         Measured on one core of a server of 2023; a model that watches validation is fitted twice.
         """
-        return 2e-7 * n_interactions + PAIR_SECONDS * n_users * n_items
+        return 2e-7 * n_interactions + self.pair_seconds * n_users * n_items
 
     @abstractmethod
     def fit(self, train: Interactions, run: FitRun) -> None:

@@ -48,7 +48,7 @@ class CoVisitation(TimedRecommender):
 
     def seconds(self, n_users: int, n_items: int, n_interactions: int) -> float:
         """Pairs of items in the same session, here a history, all items for each, a few additions for a seen one."""
-        fit = 1e-8 * n_interactions**2 / max(n_users, 1) + 1.5e-4 * n_items + 3e-9 * n_items**2
+        fit = 2e-9 * n_interactions**2 / max(n_users, 1) + 1.5e-4 * n_items + 3e-9 * n_items**2
         lists = 5e-9 * n_interactions * min(self.config.neighbors, n_items)
         return super().seconds(n_users, n_items, n_interactions) + fit + lists
 

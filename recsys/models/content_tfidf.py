@@ -42,6 +42,7 @@ class ContentTfidf(Recommender):
         stop_words: Literal["english"] | None = "english"
 
     needs = Needs(history=True)
+    pair_seconds = 3.3e-8
     state = ("vectors", "words")
     strangers_alike = True
     vectors: sparse.csr_array
@@ -55,7 +56,7 @@ class ContentTfidf(Recommender):
 
     def seconds(self, n_users: int, n_items: int, n_interactions: int) -> float:
         """Reading a text of a dozen words an item, and comparing the words of every user with those of every item."""
-        return super().seconds(n_users, n_items, n_interactions) + 5e-5 * n_items + 5e-8 * n_users * n_items
+        return super().seconds(n_users, n_items, n_interactions) + 5e-5 * n_items
 
     def fit(self, train: Interactions, run: FitRun) -> None:
         """Read the texts of all items. Raises InputError where there are none to read."""

@@ -53,7 +53,7 @@ class GfCf(TimedRecommender):
     def seconds(self, n_users: int, n_items: int, n_interactions: int) -> float:
         """The decomposition; every user's neighbours and their items."""
         size = self.config.embedding_size
-        pairs = 5e-9 * n_interactions**2 / max(n_items, 1) + 1e-9 * n_users * n_interactions
+        pairs = 5e-9 * n_interactions**2 / max(n_items, 1) + 5e-10 * n_users * n_interactions
         lists = 1e-9 * n_interactions * size + 2e-11 * n_users * n_items * size
         fit = svd_seconds(n_users, n_items, n_interactions, size)
         return super().seconds(n_users, n_items, n_interactions) + fit + pairs + lists

@@ -63,7 +63,7 @@ class IAls(TimedRecommender, VectorRecommender):
     def seconds(self, n_users: int, n_items: int, n_interactions: int) -> float:
         """Every entry and every vector some times an epoch; a system of each user who is served."""
         size = self.config.embedding_size
-        epoch = (1.6e-9 * n_interactions + 3e-8 * (n_users + n_items)) * size
+        epoch = (2.2e-9 * n_interactions + 3e-8 * (n_users + n_items)) * size
         lists = work(n_users, n_interactions, size) + 2e-11 * n_users * n_items * size
         return super().seconds(n_users, n_items, n_interactions) + self.config.epochs * epoch + lists
 

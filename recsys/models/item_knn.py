@@ -53,6 +53,7 @@ class ItemKnn(TimedRecommender):
 
     needs = Needs(history=True)
     state = ("similarity",)
+    pair_seconds = 1.1e-8
     strangers_alike = True
     similarity: Any
     """(n_items, n_items) float32, zero diagonal: row of a history item, column of a candidate; CSR, co-rated: dense."""

@@ -37,6 +37,7 @@ class Markov(Recommender):
         shrinkage: Annotated[NonNegativeFloat, Between(0.1, 1000.0, log=True)] = 30.0
 
     needs = Needs(history=True, timestamps=True)
+    pair_seconds = 1.3e-8
     state = ("follows", "share", "backed")
     strangers_alike = True
     follows: sparse.csr_array
@@ -54,7 +55,7 @@ class Markov(Recommender):
     def seconds(self, n_users: int, n_items: int, n_interactions: int) -> float:
         """Every pair of steps, and the transitions from every item of every history."""
         pairs = min(n_interactions * self.config.window, n_items**2)
-        lists = 5e-9 * n_interactions * pairs / max(n_items, 1)
+        lists = 1.2e-9 * n_interactions * pairs / max(n_items, 1)
         return super().seconds(n_users, n_items, n_interactions) + 1e-7 * n_interactions * self.config.window + lists
 
     def fit(self, train: Interactions, run: FitRun) -> None:

@@ -77,8 +77,8 @@ class MultVae(VectorRecommender):
         """In every epoch: each logit, the hidden layer of each entry, and all parameters once a batch."""
         settings = self.config
         hidden, users = settings.hidden_size, n_users * n_items
-        tables = 3e-9 * (1 + n_users / settings.batch_size) * 2 * hidden * (n_items + settings.embedding_size)
-        epoch = users * (1e-8 + 2e-10 * hidden) + 2e-9 * hidden * n_interactions + tables
+        tables = 1.5e-9 * (1 + n_users / settings.batch_size) * 2 * hidden * (n_items + settings.embedding_size)
+        epoch = users * (5e-9 + 1e-10 * hidden) + 1e-9 * hidden * n_interactions + tables
         return super().seconds(n_users, n_items, n_interactions) + settings.epochs * epoch
 
     def fit(self, train: Interactions, run: FitRun) -> None:

@@ -85,7 +85,7 @@ class NeuralCf(Recommender):
         """In every epoch: each positive and negative, and all parameters once a batch; then the lists of all pairs."""
         settings = self.config
         size, hidden = settings.embedding_size, settings.hidden_size
-        pair = 5e-7 + 5e-9 * size + 5e-9 * hidden
+        pair = 8e-7 + 8e-9 * size + 8e-9 * hidden
         tables = 3e-9 * (1 + n_interactions / settings.batch_size) * 2 * size * (n_users + n_items)
         epoch = n_interactions * (1 + settings.negatives) * pair + tables
         lists = n_users * n_items * 3e-11 * hidden**2

@@ -29,13 +29,10 @@ class Random(Recommender):
     state = ("seed", "item_hashes")
     stochastic = True
     control = True
+    pair_seconds = 9e-9
     seed: Hashes
     item_hashes: Hashes
     """(n_items,)."""
-
-    def seconds(self, n_users: int, n_items: int, n_interactions: int) -> float:
-        """A number is drawn for every pair."""
-        return super().seconds(n_users, n_items, n_interactions) + 6e-9 * n_users * n_items
 
     def fit(self, train: Interactions, run: FitRun) -> None:
         """Nothing to learn: remember the seed."""

@@ -35,6 +35,7 @@ class Rp3Beta(TimedRecommender):
 
     needs = Needs(history=True)
     state = ("walks",)
+    pair_seconds = 1.1e-8
     strangers_alike = True
     walks: sparse.csr_array
     """(n_items, n_items) float32: from a history item, in its row, to a candidate, in its column; zero diagonal."""

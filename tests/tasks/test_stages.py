@@ -16,7 +16,7 @@ from recsys.experiment.lists import Lists
 from recsys.store import Ref
 from tasks import stages
 from tasks.context import Cell
-from tasks.stages import check_leaks, evaluate, expected_seconds, fit_and_recommend, folds_of, load_data, split_data
+from tasks.stages import check_leaks, evaluate, fit_and_recommend, folds_of, load_data, split_data
 
 pytestmark = pytest.mark.usefixtures("models")
 
@@ -54,13 +54,6 @@ def ref_of(result):
 def prepared(run):
     data = ref_of(load_data.fn(run))
     return data, ref_of(split_data.fn(data, run))
-
-
-def test_expected_seconds(run_of):
-    run = run_of(models=["popularity", "lightfm-warp", {"name": "lightfm-warp", "epochs": 1, "label": "short"}])
-    data, _ = prepared(run)
-    least, most, short = (expected_seconds(cell_of(run, number), data) for number in range(3))
-    assert 0 < least < short < most
 
 
 class TestData:
