@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from scipy import sparse
 from scipy.linalg import lapack
+from threadpoolctl import threadpool_limits
 
 from recsys.config import FloatArray
 from recsys.data.config import SyntheticData
@@ -30,12 +31,13 @@ N_USERS, N_ITEMS = 6040, 3700
 
 
 def figures() -> Iterator[Figure]:
-    """All of them, in the order of the page."""
-    yield _score_blocks()
-    yield from _top_k()
-    yield from _fits()
-    yield from ann.figures()
-    yield _synthetic()
+    """All of them, in the order of the page, on one thread as the others beside them are."""
+    with threadpool_limits(1):
+        yield _score_blocks()
+        yield from _top_k()
+        yield from _fits()
+        yield from ann.figures()
+        yield _synthetic()
 
 
 def _score_blocks() -> Figure:
