@@ -78,9 +78,9 @@ import os, sys, time
 from flows import interrupts
 interrupts.PATIENCE_SECONDS = 1.0
 with interrupts.heard(lambda error: os._exit(7 if type(error) is KeyboardInterrupt else 8)):
-    print("ready", flush=True)
     while True:
         try:
+            print("ready", flush=True)
             time.sleep(600)
         except BaseException:
             pass

@@ -18,7 +18,7 @@ from recsys.report.svg import path, svg, tag
 from recsys.report.words import MISSING, column_name, count, interval, listed, number, plural, short
 
 WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 360, 240, 52, 14, 14, 42
-ROW, NAMES, COSTS = 30, 104, 76
+ROW, NAMES, COSTS = 30, 104, 84
 MARKED = 16
 
 

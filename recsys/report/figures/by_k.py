@@ -14,7 +14,7 @@ from recsys.report.scales import Scale, padded
 from recsys.report.svg import join, path, svg, tag
 from recsys.report.words import cut, interval, listed, metric_name, number
 
-WIDTH, LEFT, RIGHT, TOP, BOTTOM = 360, 40, 122, 12, 40
+WIDTH, LEFT, RIGHT, TOP, BOTTOM = 360, 40, 142, 12, 40
 LABEL = 13.0
 MARKED = 12
 

@@ -12,7 +12,7 @@ from recsys.report.scales import Scale, padded
 from recsys.report.svg import join, path, svg, tag
 from recsys.report.words import count, cut, listed, percent
 
-WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 360, 240, 46, 104, 12, 42
+WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 360, 240, 46, 114, 12, 42
 LABEL = 13.0
 MARKED, DRAWN = 16, 7
 ACTIVITY = (

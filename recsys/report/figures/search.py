@@ -14,7 +14,7 @@ from recsys.report.scales import Scale, padded
 from recsys.report.svg import path, svg, tag
 from recsys.report.words import MISSING, column_name, cut, number, percent, plural
 
-WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM, LABEL = 360, 240, 44, 130, 12, 42, 13.0
+WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM, LABEL = 360, 240, 44, 142, 12, 42, 13.0
 NAMES, SHARES, ROW = 150, 50, 20
 ROUGH = 20
 
