@@ -119,9 +119,8 @@ def _reached(scores: Scores, k: int) -> Scores:
 
 def _without_surplus(scores: Scores, reached: Scores, k: int) -> BoolArray:
     """What is above the value, and of those that equal it the first ones that are missing to k."""
-    above = scores > reached
-    missing = k - np.count_nonzero(above, axis=1)
-    chosen = above
+    chosen = scores > reached
+    missing = k - np.count_nonzero(chosen, axis=1)
     for width in (CROWD * k, scores.shape[1]):  # most rows have enough of them at their beginning
         equal = scores[:, :width] == reached
         equal &= np.cumsum(equal, axis=1, dtype=np.int32) <= missing[:, None]
