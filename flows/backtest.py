@@ -7,8 +7,7 @@ from collections.abc import Iterator
 
 from flows.finishing import SomeFailedError, as_they_finish
 from flows.local import local_flow
-from flows.logs import LogReporter
-from flows.session import options, recording, supervised
+from flows.session import options, recording, run_of, supervised
 from recsys.data.load import inputs
 from recsys.errors import RunError
 from recsys.experiment.external import require_model
@@ -70,12 +69,12 @@ def backtest(
 @contextlib.contextmanager
 def over_time(spec: Experiment) -> Iterator[Run]:
     """The run of a backtest; one process at a time works on those of an experiment's name."""
-    settings, chosen = Settings(), options.get()
+    settings = Settings()
     for model in spec.models:
         require_model(model, "a backtest")
     provisional = rolling(spec, "7d", PERIODS)  # the data decide; the places for models at once need some number
     found = inputs(spec.data, None, settings)
-    run = Run(provisional, settings, "", found, chosen.reporter or LogReporter(), chosen.fresh)
+    run = run_of(provisional, settings, "", found)
     with supervised(run, f"backtest-{spec.name}", "another backtest of this name is at work; its work is used"):
         yield run
 

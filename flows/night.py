@@ -13,8 +13,7 @@ from prefect.settings import PREFECT_API_URL
 
 from flows.flow_runs import call
 from flows.freshness import rows_until
-from flows.logs import LogReporter
-from flows.session import closing, options, prefect_tags, resolved, supervised
+from flows.session import closing, prefect_tags, resolved, run_of, supervised
 from recsys.champion.record import Contender, DecisionRecord, moment
 from recsys.data.load import inputs
 from recsys.errors import ExpectedError
@@ -58,7 +57,7 @@ def night(spec: Experiment, as_of: datetime | None) -> Iterator[Night]:
     settings = Settings()
     require_model(spec.models[0], "retraining")
     ensure_database(settings)
-    run = Run(_for_retraining(spec), settings, "", {}, options.get().reporter or LogReporter(), fresh=False)
+    run = run_of(_for_retraining(spec), settings, "", {})
     with supervised(run, f"retrain-{spec.name}", BUSY):
         office = Office(settings, next_run())
         try:

@@ -40,7 +40,8 @@ class Options:
     """What the caller of a run decides and an experiment does not.
 
     reporter: whom to tell; None: the log of the flow run. overtime: ends the process where a stopped run does not end
-    by itself; None where the process is not ours to end. forks: where the fits are forked from; None: the run's own.
+    by itself; None where the process is not ours to end. forks: where the fits are forked from, run after run; None:
+    the run's own, which end with it.
     """
 
     out: Path | None = None
@@ -63,6 +64,12 @@ def choosing(**changes: Any) -> Iterator[None]:
         options.reset(token)
 
 
+def run_of(spec: Experiment, settings: Settings, key: str, found: dict[str, str]) -> Run:
+    """A run with what its caller decides. key: of its work; found: what the data are read from, with its digest."""
+    chosen = options.get()
+    return Run(spec, settings, key, found, chosen.reporter or LogReporter(), chosen.fresh, forks=chosen.forks)
+
+
 @contextlib.contextmanager
 def session(spec: Experiment) -> Iterator[Run]:
     """The run of an experiment; `finished` is its result, where it was finished before.
@@ -73,7 +80,7 @@ def session(spec: Experiment) -> Iterator[Run]:
     settings, chosen = Settings(), options.get()
     found = inputs(spec.data, spec.predefined, settings)
     key = run_key(spec, found, width(spec)[1])
-    run = Run(spec, settings, key, found, chosen.reporter or LogReporter(), chosen.fresh, forks=chosen.forks)
+    run = run_of(spec, settings, key, found)
     with supervised(run, key, "another process works on this very comparison; its work is used when it is done"):
         run.finished = None if chosen.fresh else finished_comparison(spec, key, settings, chosen.out)
         if run.finished is not None:
@@ -96,7 +103,7 @@ def supervised(run: Run, lock: str, waiting: str) -> Iterator[None]:
         cancellation(flow_run, run.stop),
         remembered(flow_run, run.settings),
         alone(run.settings, lock, run.reporter, waiting),
-        run.forks,
+        contextlib.nullcontext() if options.get().forks else run.forks,
     ):
         mark_killed(str(PREFECT_API_URL.value()), run.settings)  # the one that had the lock may have been killed
         try:

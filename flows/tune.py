@@ -12,8 +12,7 @@ from prefect.artifacts import create_table_artifact
 
 from flows.finishing import as_they_finish
 from flows.local import local_flow
-from flows.logs import LogReporter
-from flows.session import options, recording, supervised
+from flows.session import recording, run_of, supervised
 from recsys.data.load import inputs
 from recsys.experiment.keys import tuning_key
 from recsys.experiment.spec import Experiment
@@ -99,10 +98,10 @@ def with_budget(spec: Experiment) -> Experiment:
 @contextlib.contextmanager
 def tuning_run(spec: Experiment) -> Iterator[Run]:
     """The run of a search; one process at a time works on it."""
-    settings, chosen = Settings(), options.get()
+    settings = Settings()
     found = inputs(spec.data, spec.predefined, settings)
     key = tuning_key(spec, found, width(spec)[1])
-    run = Run(spec, settings, key, found, chosen.reporter or LogReporter(), chosen.fresh, forks=chosen.forks)
+    run = run_of(spec, settings, key, found)
     with supervised(run, key, BUSY):
         yield run
 

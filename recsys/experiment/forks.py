@@ -38,7 +38,6 @@ class Forks:
         self._closed = False
 
     def __enter__(self) -> Self:
-        self._closed = False
         return self
 
     def __exit__(self, *ended: object) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import psutil
 import pytest
 import yaml
 from faults.harness import Ended, Recorded, Workplace, flow_runs, recorded
@@ -318,10 +319,16 @@ def test_recommendations_of_stored_models(done: Done) -> None:
     assert "item 00" not in ended.out
 
 
+def forked_from() -> list[psutil.Process]:
+    """What fits of this process are forked from."""
+    return [each for each in psutil.Process().children() if "recsys.experiment.fork_server" in each.cmdline()]
+
+
 def test_from_python(prefect: None, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A result as frames; a finished one comes back as it is, and `fresh` computes it anew."""
     from flows.compare import compare
     from flows.session import choosing
+    from recsys.experiment.forks import Forks
     from recsys.experiment.spec import Experiment
 
     monkeypatch.chdir(tmp_path)
@@ -336,14 +343,21 @@ def test_from_python(prefect: None, home: Path, tmp_path: Path, monkeypatch: pyt
     assert set(result.recommendations["rank"]) == {1, 2, 3}
     assert set(result.per_user["model"]) == {"popularity", "random"}
     assert not result.cached
+    assert not forked_from()
 
     again = compare(spec, ["evaluation.k=[3]"])
     assert again.cached
     assert again.run_id == result.run_id
-    with choosing(fresh=True, out=tmp_path / "fresh"):
-        fresh = compare(spec, ["evaluation.k=[3]"])
+    with Forks(tmp_path / "processes", tmp_path / "forks.log") as forks, choosing(forks=forks):
+        # The fits of both are forked from one process, which ends when whoever started it lets it go.
+        with choosing(fresh=True, out=tmp_path / "fresh"):
+            fresh = compare(spec, ["evaluation.k=[3]"])
+        (first,) = forked_from()
+        compare(spec, ["evaluation.k=[3, 20]"])
+        assert forked_from() == [first]
+    assert not forked_from()
     assert fresh.run_id != result.run_id
     assert fresh.out == tmp_path / "fresh"
     same = [name for name in result.leaderboard.columns if name not in MEASURED]
     pd.testing.assert_frame_equal(fresh.leaderboard[same], result.leaderboard[same])
-    assert [run.status for run in recorded(home) if run.active] == ["FINISHED"] * 6
+    assert [run.status for run in recorded(home) if run.active] == ["FINISHED"] * 9
