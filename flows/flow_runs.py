@@ -70,60 +70,56 @@ def _since(note: Path) -> float:
 
 
 def mark_killed(api: str, settings: Settings) -> None:
-    """Mark Crashed the flow runs whose process is gone and that are still open; notes of what this API does not know
-    stay."""
+    """Mark Crashed the flow runs whose process is gone and that are still open; notes stay where this API does not know
+    the run, or does not answer."""
     for note in _folder(settings).glob("*.json"):
         if _lives(note):
             continue
         run = call(f"{api}/flow_runs/{note.stem}")
-        if run:
-            if run.get("state_type") in OPEN:
-                mark(api, run["id"])
+        if run is not None and (run.get("state_type") not in OPEN or mark(api, run["id"])):
             note.unlink(missing_ok=True)
 
 
 def mark_just_begun(api: str, settings: Settings) -> None:
     """Mark Crashed the flow runs that a process had just begun when it was killed: open ones that no note names.
 
-    api: this home's own, where nobody else has runs. While another process is about to have one, they are left for the
-    next time.
+    api: this home's own, where nobody else has runs. While another process is about to have one, or where the API does
+    not answer, they are left for the next time.
     """
     calls = list(_folder(settings).glob("*.call"))
     if not calls:
         return
     question = {"flow_runs": {"state": {"type": {"any_": OPEN}}, "deployment_id": {"is_null_": True}}}
     found = call(f"{api}/flow_runs/filter", question)
-    if any(_lives(note) for note in _folder(settings).glob("*.call")):
+    if found is None or any(_lives(note) for note in _folder(settings).glob("*.call")):
         return
     noted = {note.stem for note in _folder(settings).glob("*.json")}
-    for run in found:
-        if run["id"] not in noted:
-            mark(api, run["id"])
-    for note in calls:
-        note.unlink(missing_ok=True)
+    if all(mark(api, run["id"]) for run in found if run["id"] not in noted):
+        for note in calls:
+            note.unlink(missing_ok=True)
 
 
 def mark_pool_crashed(api: str, pool: str) -> None:
     """Mark Crashed all that an ended worker of this pool left running."""
     question = {"flow_runs": {"state": {"type": {"any_": OPEN}}}, "work_pools": {"name": {"any_": [pool]}}}
-    for run in call(f"{api}/flow_runs/filter", question):
+    for run in call(f"{api}/flow_runs/filter", question) or []:
         mark(api, run["id"])
 
 
-def mark(api: str, flow_run: str) -> None:
-    """Mark one flow run Crashed."""
-    call(f"{api}/flow_runs/{flow_run}/set_state", {"state": CRASHED, "force": True})
+def mark(api: str, flow_run: str) -> bool:
+    """Mark one flow run Crashed; whether the API answered."""
+    return call(f"{api}/flow_runs/{flow_run}/set_state", {"state": CRASHED, "force": True}) is not None
 
 
 def call(url: str, question: dict[str, Any] | None = None) -> Any:
-    """The answer of Prefect's API, to a POST where there is a question; an empty list where there is none."""
+    """The answer of Prefect's API, to a POST where there is a question; None where there is none."""
     body = None if question is None else json.dumps(question).encode()
     request = urllib.request.Request(url, body, {"Content-Type": "application/json"})
     try:
         with urllib.request.urlopen(request, timeout=10) as answer:
             return json.load(answer)
     except (urllib.error.URLError, OSError, ValueError):
-        return []
+        return None
 
 
 def _write(note: Path) -> None:

@@ -181,7 +181,7 @@ class Stack:
         return newer_prefect(self.settings) if name == "prefect" and NEWER in said else None
 
     def _worker_is_online(self) -> bool:
-        workers = call(f"{self.prefect}/work_pools/{POOL}/workers/filter", {})
+        workers = call(f"{self.prefect}/work_pools/{POOL}/workers/filter", {}) or []
         return any(worker.get("status") == "ONLINE" for worker in workers)
 
     def _end_runs(self, worker: subprocess.Popen[bytes]) -> None:

@@ -9,7 +9,7 @@ from uuid import uuid4
 import pytest
 
 from flows import flow_runs
-from flows.flow_runs import called, mark_just_begun, remembered
+from flows.flow_runs import called, mark_just_begun, mark_killed, remembered
 from recsys.processes import started
 from recsys.settings import Settings
 
@@ -31,6 +31,8 @@ def open_runs(monkeypatch):
         if url.endswith("/filter"):
             assert question["flow_runs"]["deployment_id"] == {"is_null_": True}
             return [{"id": run} for run in runs]
+        if question is None:
+            return {"id": url.split("/")[-1], "state_type": "RUNNING"}
         assert question["state"]["name"] == "Crashed"
         marked.append(url.split("/")[-2])
         return {}
@@ -81,6 +83,31 @@ def test_another_is_about_to_have_one(settings, open_runs, killed):
     mark_just_begun(API, settings)
     assert open_runs[1] == []
     assert notes(settings) == [".call"] * (1 + killed)
+
+
+@pytest.mark.parametrize("answers", [0, 1])
+def test_an_api_that_does_not_answer_is_asked_again(settings, open_runs, monkeypatch, answers):
+    """Away before the first answer, or after it: the notes stay for the next start."""
+    (mine, gone), marked = open_runs
+    note(settings, "killed.call", GONE)
+    note(settings, f"{gone}.json", GONE)
+    there, left = flow_runs.call, [answers]
+
+    def away(url, question=None):
+        left[0] -= 1
+        return there(url, question) if left[0] >= 0 else None
+
+    for mark_them in (mark_just_begun, mark_killed):
+        left[0] = answers
+        with monkeypatch.context() as patched:
+            patched.setattr(flow_runs, "call", away)
+            mark_them(API, settings)
+    assert marked == []
+    assert notes(settings) == [".call", ".json"]
+    mark_killed(API, settings)
+    mark_just_begun(API, settings)
+    assert {*marked} == {mine, gone}
+    assert notes(settings) == []
 
 
 def test_nobody_was_killed(settings, open_runs):
