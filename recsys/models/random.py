@@ -14,6 +14,8 @@ from recsys.models.base import ModelConfig, Needs, Recommender
 from recsys.training.run import FitRun
 
 Hashes = NDArray[np.uint64]
+# Pairs hashed in one go, so that the copies stay in the processor's cache (measured: ten times as fast as 2**22).
+BLOCK = 2**15
 
 
 class Random(Recommender):
@@ -42,8 +44,12 @@ class Random(Recommender):
     def scores(self, users: UserBatch) -> FloatArray:
         """Uniform in [0, 1), (len(users), n_items)."""
         of_user = mixed(hashes(users.source.users.ids[users.rows]) ^ self.seed)
-        bits = mixed(of_user[:, None] ^ self.item_hashes) >> np.uint64(40)
-        return bits.astype(np.float32) / np.float32(2**24)
+        found = np.empty((len(users), len(self.item_hashes)), dtype=np.float32)
+        size = max(1, BLOCK // max(1, len(self.item_hashes)))
+        for start in range(0, len(users), size):
+            found[start : start + size] = mixed(of_user[start : start + size, None] ^ self.item_hashes) >> np.uint64(40)
+        found *= np.float32(2**-24)
+        return found
 
 
 def hashes(ids: NDArray[Any]) -> Hashes:
@@ -60,6 +66,9 @@ def mixed(values: Hashes) -> Hashes:
     Steele, Lea and Flood, "Fast Splittable Pseudorandom Number Generators", OOPSLA 2014, fig. 8.
     """
     values = values + np.uint64(0x9E3779B97F4A7C15)
-    values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    values = (values ^ (values >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return values ^ (values >> np.uint64(31))
+    values ^= values >> np.uint64(30)
+    values *= np.uint64(0xBF58476D1CE4E5B9)
+    values ^= values >> np.uint64(27)
+    values *= np.uint64(0x94D049BB133111EB)
+    values ^= values >> np.uint64(31)
+    return values
