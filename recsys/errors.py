@@ -55,6 +55,12 @@ def remedy_by_format(found: object, known: int, older: str) -> str:
     return "it was made by a newer version of this project: upgrade this one" if is_newer else older
 
 
+def require_regular(path: Path) -> None:
+    """Raise InputError where a path is a pipe, a device or a socket: reading one may never end, and never twice alike."""
+    if path.exists() and not path.is_file() and not path.is_dir():
+        raise InputError(str(path), "is a pipe, a device or a socket", "write what it brings to a file, and name that")
+
+
 FULL = {errno.ENOSPC, errno.EDQUOT}
 LEAST_FREE = 8_000_000
 FORBIDDEN = {errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.EEXIST, errno.EISDIR, errno.ENAMETOOLONG}
