@@ -56,7 +56,7 @@ def remedy_by_format(found: object, known: int, older: str) -> str:
 
 
 def require_regular(path: Path) -> None:
-    """Raise InputError where a path is a pipe, a device or a socket: reading one may never end, and never twice alike."""
+    """Raise InputError where a path is a pipe, a device or a socket: reading that may never end, nor twice be alike."""
     if path.exists() and not path.is_file() and not path.is_dir():
         raise InputError(str(path), "is a pipe, a device or a socket", "write what it brings to a file, and name that")
 
