@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import json
 import os
 import shlex
@@ -16,9 +17,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, TextIO
 
-from recsys.errors import ExpectedError, not_written
+from recsys.errors import ExpectedError, InputError, not_written
 
 if TYPE_CHECKING:
     import typer
@@ -28,6 +29,8 @@ FILE_WIDTH = 180
 PROGRESS_SECONDS = 5.0
 INTERRUPTED = 130
 TERMINATED = 143
+CONTROL = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160)) if chr(code) not in "\n\t"}
+"""What a terminal obeys: escapes, and all else that is no text."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +51,7 @@ class Speech:
 
     def say(self, text: str = "") -> None:
         """A line for people, as it is."""
-        self.console.print(text, markup=False, highlight=False, soft_wrap=True)
+        self.console.print(visible(text), markup=False, highlight=False, soft_wrap=True)
 
     def progress(self) -> Callable[[str, int, int | None], None]:
         """Tells how far a long step is, such as a download: now and then, in a line."""
@@ -90,8 +93,7 @@ def command(speech: Speech) -> Iterator[None]:
         sys.exit(say_stopped(speech, ended))
     except BrokenPipeError:
         # The reader of our output is gone: nothing to tell it any more.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(1)
+        sys.exit(_give_up_on(sys.stdout))
     except Exception as error:
         expected = not_written(error, "") if isinstance(error, OSError) else None
         if expected is not None:
@@ -146,13 +148,9 @@ def _say_failure(
     speech: Speech, status: int, text: str, told: dict[str, Any], answer: Mapping[str, Any] | None = None
 ) -> None:
     if speech.json:
-        speech.answer({**(answer or {}), "error": told})
-    sys.stderr.write(f"{text}\n")
-    if status != 2:
-        sys.stderr.write(f"go on with: {again()}\n")
-    else:
-        sys.stderr.write(f"then run again: {again()}\n")
-    sys.stderr.flush()
+        with contextlib.suppress(OSError):  # that may be what has failed
+            speech.answer({**(answer or {}), "error": told})
+    _complain(f"{text}\n{'then run again' if status == 2 else 'go on with'}: {again()}")
 
 
 def _write_traceback(error: BaseException) -> str:
@@ -167,10 +165,86 @@ def _write_traceback(error: BaseException) -> str:
     return str(path)
 
 
+def visible(text: str) -> str:
+    r"""A text without what a terminal would obey; lines and tabs stay.
+
+    >>> visible("title \x1b[2J")
+    'title \\x1b[2J'
+    """
+    return text.translate(CONTROL)
+
+
+def write_new(target: Path, text: str) -> None:
+    """Write a file that is not there yet, and the folder it is in. Raises InputError where it is."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with target.open("x", encoding="utf-8") as file:
+            file.write(text)
+    except FileExistsError:
+        raise taken(target) from None
+
+
+def taken(target: Path) -> InputError:
+    """What to say where a file is there that is to be made."""
+    return InputError(str(target), "is there already", "name another file with --out, or remove this one")
+
+
+def _open_streams() -> None:
+    """Streams for all that is printed: where one was closed, and where its encoding lacks a character."""
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:  # or the next file that is opened would get its number, and what is printed
+            os.open(os.devnull, os.O_RDWR)
+    sys.stdout, sys.stderr = (
+        stream or open(number, "w", encoding="utf-8", closefd=False)  # noqa: SIM115 -- for as long as the process
+        for number, stream in ((1, sys.stdout), (2, sys.stderr))
+    )
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def _give_up_on(stream: TextIO) -> int:
+    """Have what is left for a stream that cannot be written go nowhere; the exit status."""
+    with contextlib.suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+    return 1
+
+
+def _complain(text: str) -> None:
+    """Lines on standard error, where that can be written."""
+    try:
+        sys.stderr.write(f"{visible(text)}\n")
+        sys.stderr.flush()
+    except OSError:
+        _give_up_on(sys.stderr)
+
+
 def run_app(app: typer.Typer) -> None:
-    """Run the command line; wrong usage is one line and status 2."""
+    """Run the command line; wrong usage is one line and status 2, and output that cannot be written status 1."""
+    _open_streams()
+    try:
+        try:
+            _run(app)
+        finally:
+            sys.stdout.flush()
+    except OSError as error:
+        if not isinstance(error, BrokenPipeError):
+            _complain(f"standard output: cannot be written ({error.strerror}); have it go elsewhere")
+        sys.exit(_give_up_on(sys.stdout))
+
+
+def _run(app: typer.Typer) -> None:
     import typer
 
+    try:
+        Path.cwd()
+    except FileNotFoundError:
+        _refuse("recsys", "the working folder has been deleted", "go to another one")
+    wrong = next((word for word in sys.argv[1:] if not word.isascii() and not _is_text(word)), None)
+    if wrong is not None:
+        _refuse("recsys", f"{wrong!a} is no text in UTF-8", "write it in characters; a file has to be renamed")
     # Typer carries a copy of click of its own and exports only some of its errors: the others are their bases.
     click_error: type[Exception] = typer.BadParameter.__mro__[2]
     try:
@@ -182,8 +256,19 @@ def run_app(app: typer.Typer) -> None:
     except click_error as error:
         context = getattr(error, "ctx", None)
         place = context.command_path if context else "recsys"
-        message, remedy = error.format_message().rstrip("."), f"see {place} --help"  # type: ignore[attr-defined]
-        if "--json" in sys.argv:
-            Speech(json=True).answer({"error": {"place": place, "message": message, "remedy": remedy}})
-        sys.stderr.write(f"{place}: {message}; {remedy}\n")
-        sys.exit(2)
+        _refuse(place, error.format_message().rstrip("."), f"see {place} --help")  # type: ignore[attr-defined]
+
+
+def _refuse(place: str, message: str, remedy: str) -> NoReturn:
+    if "--json" in sys.argv:
+        Speech(json=True).answer({"error": {"place": place, "message": message, "remedy": remedy}})
+    _complain(f"{place}: {message}; {remedy}")
+    sys.exit(2)
+
+
+def _is_text(word: str) -> bool:
+    try:
+        word.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

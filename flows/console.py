@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 
+from flows.command import visible
 from tasks.context import Cell, Reporter
 
 LINE_SECONDS = 10.0
@@ -50,12 +51,13 @@ class TerminalReporter(Reporter):
         shown = name if name != self._last_stage else ""
         self._last_stage = name
         done_before = " [dim](done before)[/dim]" if cached and shown else ""
-        self.console.print(f"[bold]{shown:<8}[/bold] {escape(text)}{done_before}", highlight=False, soft_wrap=True)
+        text = escape(visible(text))
+        self.console.print(f"[bold]{shown:<8}[/bold] {text}{done_before}", highlight=False, soft_wrap=True)
 
     def warn(self, text: str) -> None:
         """A warning, in full."""
         self._last_stage = ""
-        self.console.print(f"[yellow]warning[/yellow]  {escape(text)}", highlight=False, soft_wrap=True)
+        self.console.print(f"[yellow]warning[/yellow]  {escape(visible(text))}", highlight=False, soft_wrap=True)
 
     def begin(self, cell: Cell) -> None:
         """A bar for the model."""
@@ -84,7 +86,9 @@ class TerminalReporter(Reporter):
             bar = self._bars.pop(cell.name, None)
             if bar is not None:
                 self._progress.remove_task(bar)
-            self._line(cell, f"[red]{escape(text)}[/red]" if failed else f"[dim]{text}[/dim]" if cached else text)
+            self._line(
+                cell, f"[red]{escape(visible(text))}[/red]" if failed else f"[dim]{text}[/dim]" if cached else text
+            )
 
     def _line(self, cell: Cell, text: str) -> None:
         self._last_stage = ""

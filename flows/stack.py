@@ -85,6 +85,7 @@ class Stack:
             "PREFECT_API_URL": self.prefect,
             "MLFLOW_DISABLE_TELEMETRY": "true",
             "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+            "PYTHONSAFEPATH": "1",  # as `recsys.processes.python` does for what is started here itself
         }
 
     def watch(self) -> None:

@@ -109,8 +109,8 @@ def end_orphans(records: Path) -> list[int]:
     for record in records.glob("*.json"):
         try:
             noted = json.loads(record.read_text())
-            child, parent = noted["process"], noted["parent"]
-        except (OSError, ValueError, KeyError):
+            child, parent = ((int(noted[name][0]), float(noted[name][1])) for name in ("process", "parent"))
+        except (OSError, ValueError, LookupError, TypeError):  # being written, or nothing of ours
             continue
         if is_alive(*parent):
             continue
@@ -123,8 +123,9 @@ def end_orphans(records: Path) -> list[int]:
 
 
 def python(module: str, *args: str) -> list[str]:
-    """The command that runs a module in a fresh interpreter like this one."""
-    return [sys.executable, "-m", module, *args]
+    """The command that runs a module in a fresh interpreter like this one; files of the working folder, which may be
+    named as a library is, are no modules of it."""
+    return [sys.executable, "-P", "-m", module, *args]
 
 
 def peak_memory(pid: int | str = "self") -> int:

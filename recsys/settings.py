@@ -26,6 +26,16 @@ def shown_address(uri: str) -> str:
     return f"{scheme}{separator}{host.rpartition('@')[2]}{slash}{path}"
 
 
+def user_path(text: str | Path, place: str) -> Path:
+    """A path with the home folder of a user in the place of ~ at its beginning. Raises InputError where there is no
+    such user."""
+    try:
+        return Path(text).expanduser()
+    except RuntimeError:
+        message = f"names the home of a user who is not there: {text}"
+        raise InputError(place, message, "write the path in full") from None
+
+
 class Settings(BaseSettings):
     """What the environment says about this installation.
 
@@ -46,6 +56,7 @@ class Settings(BaseSettings):
             first = error.errors()[0]
             variable = f"RECSYS_{first['loc'][0]}".upper()
             raise InputError(variable, f"is {first['input']!r}", first["msg"].lower()) from None
+        _require_home(self.home)
 
     home: Path = Path(".recsys")
     data_dir: Path | None = None
@@ -64,7 +75,7 @@ class Settings(BaseSettings):
     @cached_property
     def root(self) -> Path:
         """The home as an absolute path."""
-        return self.home.expanduser().absolute()
+        return user_path(self.home, "RECSYS_HOME").absolute()
 
     @property
     def store(self) -> Path:
@@ -124,3 +135,11 @@ class Settings(BaseSettings):
         variable = f"RECSYS_SQL_URL_{connection.upper()}"
         found = os.environ.get(variable)
         return variable, SecretStr(found) if found else None
+
+
+def _require_home(home: Path) -> None:
+    """Raise InputError where the path of a home would end early in the address of its database."""
+    root = user_path(home, "RECSYS_HOME").absolute()
+    if "?" in str(root):
+        message = f"is {root}, and a question mark ends a path in the address of a database"
+        raise InputError("RECSYS_HOME", message, "name another folder")

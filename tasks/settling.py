@@ -30,7 +30,10 @@ def settle(office: Office, run_id: str, record: DecisionRecord, reporter: Report
     record says so.
     """
     record = settle_alias(office, run_id, record, reporter)
-    write_page(office, run_id, record.name)
+    try:
+        write_page(office, run_id, record.name)
+    except (ArithmeticError, LookupError, TypeError, ValueError) as error:  # a page keeps nobody from what is decided
+        reporter.warn(f"the operations page could not be drawn ({type(error).__name__}: {error}); the former one stays")
     if record.changes_champion and office.settings.publish_to is not None:
         said = publish_champion(record.name, office.settings.publish_to, office.settings)
         reporter.stage("publish", said)

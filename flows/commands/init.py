@@ -7,7 +7,7 @@ from pathlib import Path
 
 import yaml
 
-from flows.command import Speech, typed
+from flows.command import Speech, taken, typed, write_new
 from recsys.data.propose import propose
 from recsys.errors import InputError
 from recsys.experiment.spec import Experiment
@@ -15,19 +15,17 @@ from recsys.experiment.spec import Experiment
 
 def run(events: str, items: str | None, users: str | None, out: Path | None, speech: Speech) -> None:
     """Write a spec that `recsys compare` runs unchanged; never over an existing file."""
+    if not events.strip():
+        raise InputError("EVENTS", "names nothing", "name a table: a file, a folder or an address")
     target = out or Path(f"{_stem(events)}.yaml")
     if target.exists():
-        raise InputError(str(target), "is there already", "name another file with --out, or remove this one")
+        raise taken(target)
     proposal = propose(events, items, users)
     Experiment.parse(proposal.spec, str(target))
     for note in proposal.notes:
         speech.say(note)
     text = yaml.safe_dump(proposal.spec, sort_keys=False, allow_unicode=True)
-    try:
-        with target.open("x", encoding="utf-8") as file:
-            file.write(f"# Made by `recsys init` from {events}; every value may be changed.\n{text}")
-    except FileExistsError:
-        raise InputError(str(target), "is there already", "name another file with --out") from None
+    write_new(target, f"# Made by `recsys init` from {' '.join(events.split())}; every value may be changed.\n{text}")
     speech.answer({"spec": str(target), "notes": list(proposal.notes)})
     speech.say(f"\nwrote {target}\nnext: {typed('recsys')} compare {shlex.quote(str(target))}")
 

@@ -9,7 +9,7 @@ from typing import Any
 from rich.markup import escape
 from rich.table import Table
 
-from flows.command import Speech, typed
+from flows.command import Speech, typed, visible
 from flows.orchestration import orchestrated
 from recsys.data.features import TITLE
 from recsys.data.load import inputs
@@ -101,11 +101,11 @@ def _table(label: str, lines: list[dict[str, Any]]) -> Table:
     for name in ("", "item", *about, "score"):
         table.add_column(name, justify="right" if name in ("", "score") else "left")
     for line in lines:
-        shown = [escape(str(line[name])) if line[name] is not None else "" for name in about]
-        table.add_row(str(line["rank"]), escape(str(line["item"])), *shown, f"{line['score']:.4f}")
+        shown = [escape(visible(str(line[name]))) if line[name] is not None else "" for name in about]
+        table.add_row(str(line["rank"]), escape(visible(str(line["item"]))), *shown, f"{line['score']:.4f}")
         for part, reason in _because(line.get("why")):
             cells = ["", "", *[""] * len(about)]
-            cells[2 + about.index(TITLE) if TITLE in about else 1] = f"[dim]  {escape(reason)}[/dim]"
+            cells[2 + about.index(TITLE) if TITLE in about else 1] = f"[dim]  {escape(visible(reason))}[/dim]"
             table.add_row(*cells, f"[dim]{part:.4f}[/dim]")
     return table
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.table import Table
 
-from flows.command import Speech
+from flows.command import Speech, taken, write_new
 from flows.orchestration import orchestrated
 from recsys.comparison.result import require_writable
 from recsys.data.load import inputs
@@ -32,7 +32,9 @@ def run(
     page = target.with_suffix(".html")
     for place in (target, page):
         if place.exists():
-            raise _taken(place)
+            raise taken(place)
+    if not target.name:
+        raise InputError(str(target), "is a folder", "name a file with --out")
     require_writable(target.parent)
     budget = {"trials": trials, "seconds": seconds}
     named = [f"tuning.{name}={value}" for name, value in budget.items() if value is not None]
@@ -63,16 +65,9 @@ def run(
 
 def _write(target: Path, text: str) -> None:
     try:
-        with target.open("x", encoding="utf-8") as file:
-            file.write(text)
-    except FileExistsError:
-        raise _taken(target) from None
+        write_new(target, text)
     except OSError as error:
         raise not_written(error, target) or error from error
-
-
-def _taken(target: Path) -> InputError:
-    return InputError(str(target), "is there already", "name another file with --out, or remove this one")
 
 
 def _answer(tuned: TunedModels, target: Path, page: Path) -> dict[str, Any]:

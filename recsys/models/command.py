@@ -43,8 +43,10 @@ def run_command(args: Sequence[str]) -> Ended:
 
     Raises OSError where it cannot be started.
     """
+    # PYTHONSAFEPATH is for our own servers; a program may have modules beside it.
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONSAFEPATH"}
     # A leashed process has its leash as standard input.
-    process = subprocess.Popen(args, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    process = subprocess.Popen(args, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, env=environment)
     assert process.stderr is not None
     tail = bytearray()
     reader = threading.Thread(target=_pass_on, args=(process.stderr, tail), name="stderr", daemon=True)

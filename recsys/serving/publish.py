@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Protocol
 from urllib.parse import unquote, urlsplit
 
@@ -17,7 +16,7 @@ from recsys.serving.bundle import Bundle
 from recsys.serving.publish_folder import FolderTarget
 from recsys.serving.publish_lists import UserLists
 from recsys.serving.publish_table import TableTarget
-from recsys.settings import Settings
+from recsys.settings import Settings, user_path
 
 K = 20
 REMEDY = "write a folder, file:///FOLDER, sql:TABLE or sql+NAME:TABLE"
@@ -93,4 +92,4 @@ def target_of(to: str, settings: Settings) -> Target:
         raise InputError("--to", f"{scheme[1]}: is no target that is known here", REMEDY)
     if not to:
         raise InputError("--to", "names nothing", REMEDY)
-    return FolderTarget(Path(to).expanduser().absolute())
+    return FolderTarget(user_path(to, "--to").absolute())

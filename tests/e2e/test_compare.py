@@ -73,12 +73,16 @@ class Done:
 @pytest.fixture(scope="module")
 def done(tmp_path_factory: pytest.TempPathFactory, databases: Path) -> Done:
     """The comparison of SPEC from the command line, which answers in JSON."""
-    place = Workplace(tmp_path_factory.mktemp("shop"), SPEC).seed(databases)
+    place = Workplace(tmp_path_factory.mktemp("shop"), SPEC).seed(databases).plant()
     write_events(place.folder)
     ended = place.run("compare", "spec.yaml", "--json")
     assert ended.status == 0, ended.said
     place.assert_kept_here()
     return Done(place, ended)
+
+
+def test_files_of_the_working_folder_are_no_libraries(done: Done) -> None:
+    assert not done.place.sprouted()
 
 
 def test_the_answer(done: Done) -> None:

@@ -82,7 +82,7 @@ class Up:
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory, databases: Path) -> Iterator[Workplace]:
     """The home that servers, worker and direct runs share."""
-    home = Workplace(tmp_path_factory.mktemp("stack")).seed(databases)
+    home = Workplace(tmp_path_factory.mktemp("stack")).seed(databases).plant()
     yield home
     for process in home.processes():
         process.kill()
@@ -258,6 +258,7 @@ def test_killed_in_mid_run_it_leaves_nothing_and_a_direct_run_goes_on(up: Up) ->
     assert parent.status == "FINISHED"
     assert children(up.home, parent.run_id) == dict.fromkeys(("popularity", "ease", "faulty", "random"), "FINISHED")
     assert "Running" not in flow_runs(up.home.home)
+    assert not up.home.sprouted()
 
 
 KINDS = {

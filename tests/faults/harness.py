@@ -166,6 +166,17 @@ class Workplace:
             shutil.copy2(file, self.home / file.name)
         return self
 
+    def plant(self) -> Workplace:
+        """Put files into the working folder that are named as libraries are, for `sprouted`."""
+        for name in ("http", "json", "zipfile", "numpy"):
+            code = "from pathlib import Path\nPath(__file__ + '.run').touch()\nraise ImportError('planted')\n"
+            (self.folder / f"{name}.py").write_text(code)
+        return self
+
+    def sprouted(self) -> list[str]:
+        """The planted files that some process took for a library."""
+        return [path.name for path in self.folder.glob("*.run")]
+
     def start(self, *arguments: str, **env: str) -> Command:
         """Start `recsys ARGUMENTS`; without any, the comparison of the spec."""
         arguments = arguments or ("compare", "spec.yaml", "--out", str(self.out))

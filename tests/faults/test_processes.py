@@ -98,11 +98,12 @@ def test_orphans_are_ended_by_the_next_start(tmp_path: Path) -> None:
         _note(tmp_path, [stranger.pid, started(stranger.pid) - 100], nobody)
         _note(tmp_path, [minded.pid, started(minded.pid)], [os.getpid(), started()])
         (tmp_path / "half.json").write_text('{"process"')
+        (tmp_path / "other.json").write_text('[{"process": 1}]')
         assert end_orphans(tmp_path) == [orphan.pid]
         assert gone(orphan.pid)
         assert stranger.poll() is None
         assert minded.poll() is None
-        assert {path.stem for path in tmp_path.iterdir()} == {str(minded.pid), "half"}
+        assert {path.stem for path in tmp_path.iterdir()} == {str(minded.pid), "half", "other"}
     finally:
         for process in (orphan, stranger, minded):
             process.kill()

@@ -202,6 +202,69 @@ def test_the_command_to_go_on_with():
     assert again() == AGAIN
 
 
+RECSYS = str(Path(sys.executable).with_name("recsys"))
+
+
+class TestStreams:
+    """What is printed where it cannot be: no traceback, and the status of what was done."""
+
+    @pytest.fixture
+    def shell(self, tmp_path):
+        def do(line, **environment):
+            said = subprocess.run(
+                ["sh", "-c", line.replace("recsys", RECSYS)],
+                capture_output=True,
+                cwd=tmp_path,
+                env={**os.environ, "RECSYS_HOME": str(tmp_path / "home"), **environment},
+                timeout=60,
+                check=False,
+            )
+            assert b"Traceback" not in said.stderr + said.stdout
+            assert b"unexpected" not in said.stderr
+            return said.returncode, said.stdout.decode(), said.stderr.decode()
+
+        return do
+
+    @pytest.mark.parametrize("closed", [">&-", "2>&-", "<&-", ">&- 2>&- <&-"])
+    def test_closed(self, shell, closed):
+        assert shell(f"recsys models {closed}")[0] == 0
+        assert shell(f"recsys models --json {closed}")[0] == 0
+        assert shell(f"recsys compare nosuch.yaml {closed}")[0] == 2
+
+    @pytest.mark.parametrize("words", ["models", "models --json", "--help"])
+    def test_full(self, shell, words):
+        status, _, err = shell(f"recsys {words} >/dev/full")
+        assert status == 1
+        assert "cannot be written (No space left on device)" in err
+
+    def test_nowhere_to_complain(self, shell):
+        assert shell("recsys compare nosuch.yaml 2>/dev/full")[0] == 2
+
+    @pytest.mark.parametrize(
+        "environment",
+        [{"PYTHONIOENCODING": "ascii"}, {"PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "LC_ALL": "C"}],
+    )
+    def test_characters_that_the_encoding_lacks(self, shell, environment):
+        status, out, _ = shell("recsys models", **environment)
+        assert status == 0
+        assert "NᵀN" in out or "N\\u1d40N" in out
+
+    def test_arguments_that_are_no_text(self, shell):
+        status, _, err = shell("recsys init \"$(printf 'ev\\377.csv')\"")
+        assert status == 2
+        assert "is no text in UTF-8" in err
+
+    def test_a_working_folder_that_is_gone(self, shell, tmp_path):
+        status, _, err = shell("mkdir gone && cd gone && rmdir ../gone && recsys models")
+        assert status == 2
+        assert "the working folder has been deleted" in err
+
+
+def test_control_characters_are_shown_and_not_obeyed(capsys):
+    Speech().say("title\x1b]0;mine\x07 \x9b2J end\n\tnext")
+    assert capsys.readouterr().out.split() == ["title\\x1b]0;mine\\x07", "\\x9b2J", "end", "next"]
+
+
 class TestACommandAsTyped:
     @pytest.fixture
     def tool(self, tmp_path, monkeypatch):

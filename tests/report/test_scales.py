@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+from datetime import UTC, datetime
 
 import pytest
 
 from recsys.report.figures.base import apart
+from recsys.report.figures.times import time_scale, time_ticks
 from recsys.report.scales import Scale, padded
 
 
@@ -65,3 +67,13 @@ class TestPadded:
 def test_ticks_that_would_touch_are_left_out():
     scale = Scale(0, 100, 0, 100)
     assert apart([0, 5, 10, 50, 95, 100], scale, 20) == [10, 50, 100]
+
+
+@pytest.mark.parametrize("first", [datetime.min, datetime(1969, 12, 31)])
+@pytest.mark.parametrize("last", [datetime(1970, 1, 1), datetime(2262, 4, 12), datetime.max])
+def test_dates_from_the_first_to_the_last_that_there_is(first, last):
+    times = [time.replace(tzinfo=UTC) for time in (first, last)]
+    scale = time_scale(times, 0, 500)
+    ticks = time_ticks(scale)
+    assert 1 <= len(ticks) <= 5
+    assert all(scale.low <= tick <= scale.high for tick, _ in ticks)

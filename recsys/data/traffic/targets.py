@@ -23,7 +23,7 @@ from recsys.data.files import is_table
 from recsys.data.sql.address import Address, find_address
 from recsys.data.sql.connection import Transaction, transact
 from recsys.errors import InputError, not_written
-from recsys.settings import Settings
+from recsys.settings import Settings, user_path
 
 Form = Literal["parquet", "csv"]
 # Two that write at once wait for each other by this number, which means nothing else.
@@ -60,7 +60,9 @@ def target_of(uri: str, settings: Settings, form: Form = "parquet") -> Target:
         return TableTarget(find_address(settings, database[1]), database[2], database[1])
     if "://" in uri and not uri.startswith("file://"):
         raise InputError("into", f"{uri} is no folder and no table", "write a folder, or sql:TABLE")
-    return FolderTarget(Path(uri.removeprefix("file://")).expanduser(), form)
+    if re.match(r"sql(\+\w*)?:", uri):
+        raise InputError("into", f"{uri} names no table", "write sql:TABLE, or sql+NAME:TABLE")
+    return FolderTarget(user_path(uri.removeprefix("file://"), "into"), form)
 
 
 class FolderTarget:

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import MAXYEAR, UTC, datetime, timedelta
 
 from recsys.report.scales import Scale
 
 HOUR, DAY = 3600.0, 86_400.0
 STEPS = (HOUR, 3 * HOUR, 6 * HOUR, 12 * HOUR, DAY, 2 * DAY, 7 * DAY, 14 * DAY)
-MONTHS = (1, 2, 3, 6, 12, 24, 60, 120, 240)
+MONTHS = (1, 2, 3, 6, *(12 * years for years in (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000)))
+FIRST, LAST = (time.replace(tzinfo=UTC).timestamp() for time in (datetime.min, datetime.max.replace(microsecond=0)))
+"""Of the times that a date can be written for."""
 
 
 def time_scale(times: Iterable[datetime], start: float, end: float) -> Scale:
     """An axis on which all times fit, in seconds since 1970."""
     seconds = [time.timestamp() for time in times]
     room = 0.02 * (max(seconds) - min(seconds)) or HOUR
-    return Scale(min(seconds) - room, max(seconds) + room, start, end)
+    return Scale(max(min(seconds) - room, FIRST), min(max(seconds) + room, LAST), start, end)
 
 
 def time_ticks(scale: Scale, about: int = 5) -> list[tuple[float, str]]:
@@ -83,10 +85,9 @@ def _month_starts(scale: Scale, months: int) -> Iterator[datetime]:
     first = datetime.fromtimestamp(scale.low, UTC)
     place = first.year * 12 + first.month - 1
     place -= place % months
-    while True:
-        time = datetime(place // 12, place % 12 + 1, 1, tzinfo=UTC)
+    for month in range(place if place >= 12 else months, 12 * (MAXYEAR + 1), months):
+        time = datetime(month // 12, month % 12 + 1, 1, tzinfo=UTC)
         if time.timestamp() > scale.high:
             return
         if time.timestamp() >= scale.low:
             yield time
-        place += months
