@@ -148,7 +148,8 @@ class Stack:
             *("--backend-store-uri", f"sqlite:///{self.settings.database}"),
             *("--artifacts-destination", self.settings.artifacts.as_uri()),
         ]
-        self._start("mlflow", python("flows.leashed", *mlflow), self.environment)
+        # Its server looks for modules in its working folder whatever it is told.
+        self._start("mlflow", python("flows.leashed", *mlflow), self.environment, cwd=self.settings.root)
 
     def _start_worker(self) -> None:
         worker = [_tool("prefect"), "worker", "start", "--pool", POOL, "--type", "process", "--limit", str(AT_ONCE)]
