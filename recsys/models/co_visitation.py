@@ -13,6 +13,7 @@ from recsys.data.dataset import in_time
 from recsys.data.interactions import Interactions, UserBatch
 from recsys.models.base import MATRIX_BYTES, Needs
 from recsys.models.explanation import Explanation
+from recsys.models.neighbors import seconds_of_lists
 from recsys.models.recency import TimedConfig, TimedRecommender
 from recsys.models.space import Between, OneOf
 from recsys.training.run import FitRun
@@ -49,7 +50,7 @@ class CoVisitation(TimedRecommender):
     def seconds(self, n_users: int, n_items: int, n_interactions: int) -> float:
         """Pairs of items in the same session, here a history, all items for each, a few additions for a seen one."""
         fit = 2e-9 * n_interactions**2 / max(n_users, 1) + 1.5e-4 * n_items + 3e-9 * n_items**2
-        lists = 5e-9 * n_interactions * min(self.config.neighbors, n_items)
+        lists = seconds_of_lists(n_interactions, n_items, self.config.neighbors)
         return super().seconds(n_users, n_items, n_interactions) + fit + lists
 
     def fit(self, train: Interactions, run: FitRun) -> None:

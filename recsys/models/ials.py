@@ -15,6 +15,7 @@ from recsys.errors import RunError
 from recsys.models.base import MATRIX_BYTES, Needs
 from recsys.models.explanation import Explanation
 from recsys.models.recency import TimedConfig, TimedRecommender
+from recsys.models.requirements import share_beyond_cache
 from recsys.models.space import Between
 from recsys.models.vectors import VectorRecommender
 from recsys.training.run import FitRun, Progress
@@ -63,7 +64,8 @@ class IAls(TimedRecommender, VectorRecommender):
     def seconds(self, n_users: int, n_items: int, n_interactions: int) -> float:
         """Every entry and every vector some times an epoch; a system of each user who is served."""
         size = self.config.embedding_size
-        epoch = (2.2e-9 * n_interactions + 3e-8 * (n_users + n_items)) * size
+        entry = 2.2e-9 + 1e-8 * share_beyond_cache(4 * max(n_users, n_items) * size)
+        epoch = (entry * n_interactions + 3e-8 * (n_users + n_items)) * size
         lists = work(n_users, n_interactions, size) + 2e-11 * n_users * n_items * size
         return super().seconds(n_users, n_items, n_interactions) + self.config.epochs * epoch + lists
 

@@ -13,7 +13,7 @@ from recsys.data.interactions import Interactions, UserBatch
 from recsys.models import rating_neighbors
 from recsys.models.base import MATRIX_BYTES, ModelConfig, Needs
 from recsys.models.explanation import Explanation
-from recsys.models.neighbors import CELLS, TINY, blocks_of_products, lengths, scaled, strongest
+from recsys.models.neighbors import CELLS, TINY, blocks_of_products, lengths, scaled, seconds_of_lists, strongest
 from recsys.models.rating_neighbors import as_written, co_rated_cosine, largest_first, nearest_means, row_means
 from recsys.models.recency import TimedConfig, TimedRecommender
 from recsys.models.space import Between, OneOf
@@ -78,7 +78,7 @@ class ItemKnn(TimedRecommender):
             fit = 4e-8 * n_interactions**2 / max(n_users, 1)
             return super().seconds(n_users, n_items, n_interactions) + fit + 4e-9 * n_interactions * n_items
         fit = 5e-9 * n_interactions**2 / max(n_users, 1) + 3e-9 * n_items**2
-        lists = 5e-9 * n_interactions * min(self.config.neighbors, n_items)
+        lists = seconds_of_lists(n_interactions, n_items, self.config.neighbors)
         return super().seconds(n_users, n_items, n_interactions) + fit + lists
 
     def fit(self, train: Interactions, run: FitRun) -> None:

@@ -8,12 +8,19 @@ import numpy as np
 from scipy import sparse
 
 from recsys.config import FloatArray
+from recsys.models.requirements import share_beyond_cache
 from recsys.retrieval.topk import top_k
 
 # Cells of a dense block, 16 MB of float32.
 CELLS = 4_000_000
 # Keeps what has no length from dividing by zero.
 TINY = np.float32(1e-30)
+
+
+def seconds_of_lists(n_interactions: int, n_items: int, neighbors: int) -> float:
+    """CPU seconds in which each item of each history adds its neighbours to the scores."""
+    kept = min(neighbors, n_items)
+    return (5e-9 + 2e-8 * share_beyond_cache(8 * n_items * kept)) * n_interactions * kept
 
 
 def strongest(rows: sparse.csr_array, k: int) -> sparse.csr_array:

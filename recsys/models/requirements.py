@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 # What the process of a model holds before it fits: interpreter and libraries, and its training rows.
 CHILD_BYTES, ROW_BYTES = 150_000_000, 45
+# What a core reads fast in any order.
+CACHE_BYTES = 16_000_000
 COUNTS = (2, 3, 5, 10, 20, 30, 50, 100, 200, 300, 500, 1000)
 
 
@@ -52,6 +54,15 @@ def require_memory(model: Recommender, train: Interactions, free: int | None = N
         f"needs about {_gigabytes(needed)} for {size} and {_gigabytes(free)} are free",
         ", or ".join(ways) or "run it on a machine with more memory",
     )
+
+
+def share_beyond_cache(n_bytes: float) -> float:
+    """Share of a table of this size that is not in the processor's cache when it is read in any order.
+
+    >>> share_beyond_cache(1_000_000), share_beyond_cache(64_000_000)
+    (0.0, 0.75)
+    """
+    return 1 - min(1.0, CACHE_BYTES / max(n_bytes, 1))
 
 
 def bytes_before(n_interactions: int) -> int:

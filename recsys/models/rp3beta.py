@@ -12,7 +12,7 @@ from recsys.config import FloatArray, IntArray
 from recsys.data.interactions import Interactions, UserBatch
 from recsys.models.base import MATRIX_BYTES, Needs
 from recsys.models.explanation import Explanation
-from recsys.models.neighbors import CELLS, TINY, blocks_of_products, scaled, strongest
+from recsys.models.neighbors import CELLS, TINY, blocks_of_products, scaled, seconds_of_lists, strongest
 from recsys.models.recency import TimedConfig, TimedRecommender
 from recsys.models.space import Between
 from recsys.training.run import FitRun
@@ -49,7 +49,7 @@ class Rp3Beta(TimedRecommender):
     def seconds(self, n_users: int, n_items: int, n_interactions: int) -> float:
         """Pairs of items in the same history, the strongest of each item, and a few additions for each seen item."""
         fit = 5e-9 * n_interactions**2 / max(n_users, 1) + 3e-9 * n_items**2
-        lists = 5e-9 * n_interactions * min(self.config.neighbors, n_items)
+        lists = seconds_of_lists(n_interactions, n_items, self.config.neighbors)
         return super().seconds(n_users, n_items, n_interactions) + fit + lists
 
     def fit(self, train: Interactions, run: FitRun) -> None:

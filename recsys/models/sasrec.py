@@ -85,11 +85,15 @@ class Sasrec(VectorRecommender):
         return 40 * parameters + kept + 16_000_000 + (MATRIX_BYTES + 40) * n_interactions
 
     def seconds(self, n_users: int, n_items: int, n_interactions: int) -> float:
-        """In every epoch: each item of each history through the layers, and against the items it is set against."""
+        """In every epoch: each item of each history through the layers, and against the items it is set against; the
+        table of items once a batch."""
         settings = self.config
-        size, candidates = settings.embedding_size, n_items if settings.loss == "softmax" else settings.negatives
-        row = 1.2e-10 * size * (8 * settings.blocks * size + candidates) + 6e-9 * candidates
-        return super().seconds(n_users, n_items, n_interactions) + settings.epochs * row * n_interactions
+        size, sampled = settings.embedding_size, settings.loss != "softmax"
+        candidates = settings.negatives if sampled else n_items
+        row = 1.2e-10 * size * (8 * settings.blocks * size + candidates) + (3e-8 if sampled else 6e-9) * candidates
+        batches = (n_users + n_interactions / settings.length) / settings.batch_size
+        epoch = row * n_interactions + 1e-8 * size * n_items * batches
+        return super().seconds(n_users, n_items, n_interactions) + settings.epochs * epoch
 
     def fit(self, train: Interactions, run: FitRun) -> None:
         """Train on the positives of all histories, in the order of time."""

@@ -2,7 +2,7 @@
 
     python -m tests.benchmarks.large FOLDER [NAME]...          takes hours; what FOLDER has finished is not run again
 
-Each comparison has a home of its own in FOLDER, which wants some 10 GB of disk.
+Each comparison has a home of its own in FOLDER, which wants some 10 GB of disk. Sections of others stay in the page.
 """
 
 from __future__ import annotations
@@ -56,9 +56,12 @@ def main() -> int:
     folder, names = Path(sys.argv[1]).absolute(), sys.argv[2:] or list(SPECS)
     for name in names:
         run(name, folder / name)
-    done = [name for name in SPECS if (folder / name / "whole.json").exists()]
-    lines = [*_head(), *(line for name in done for line in section(name, folder / name))]
-    LARGE.write_text("\n".join(lines) + "\n")
+    sections = dict(part.split("\n", 1) for part in LARGE.read_text().split("\n## ")[1:])
+    for name in SPECS:
+        if (folder / name / "whole.json").exists():
+            sections[name] = "\n".join(section(name, folder / name)) + "\n"
+    written = [f"\n## {name}\n{sections[name]}" for name in SPECS if name in sections]
+    LARGE.write_text("\n".join(_head()) + "\n" + "".join(written))
     return 0
 
 
@@ -87,7 +90,8 @@ def _measured(words: Sequence[str], env: dict[str, str], kept: Path) -> None:
     finally:
         done.set()
         watching.join()
-    kept.write_text(json.dumps({"wall": taken.wall, "cpu": taken.cpu, "memory": peak[0], "load": taken.load}))
+    figures = {"wall": taken.wall, "cpu": taken.cpu, "memory": peak[0], "load": taken.load}
+    kept.write_text(json.dumps(figures | {"machine": list(machine())}))
 
 
 def _watch(peak: list[int], done: threading.Event) -> None:
@@ -110,15 +114,13 @@ def _head() -> Iterator[str]:
     yield "Written by `python -m tests.benchmarks.large FOLDER`; nothing here is typed by hand. The worlds are"
     yield "made, every item is ranked for every test user, one model at a time on all cores. *Peak* of"
     yield "a model is that of its process; that of the whole counts what processes share once. Laws: [costs](costs.md)."
-    yield ""
-    yield from machine()
 
 
 def section(name: str, folder: Path) -> Iterator[str]:
     """What one comparison took, as Markdown."""
     whole = json.loads((folder / "whole.json").read_text())
     shape, rows = _shape(folder / "out")
-    yield from ("", f"## {name}", "")
+    yield from ("", *whole["machine"], "")
     yield f"{shape[0]:,} users × {shape[1]:,} items, {rows:,} training rows. {_words(whole)}."
     yield from ("", "```yaml", *(folder / "spec.yaml").read_text().splitlines(), "```", "")
     yield "| stage | s |"
