@@ -21,6 +21,7 @@ from recsys.data.build import check_weight
 from recsys.data.dataset import Dataset
 from recsys.data.load import load
 from recsys.data.summary import summary_lines
+from recsys.experiment.candidates import unknown_pairs
 from recsys.experiment.cells import expected_seconds, job_of
 from recsys.experiment.keys import dataset_key, evaluation_key, fit_key, split_key
 from recsys.splits.account import account
@@ -73,8 +74,12 @@ def split_data(dataset: Ref, run: Run) -> Any:
 
 @task(name="check leaks", cache_policy=NO_CACHE)
 def check_leaks(dataset: Ref, split: Ref, run: Run) -> list[Finding]:
-    """The warnings of all checks. Raises InputError for the first error, and where a fold counts no user."""
+    """The warnings of all checks. Raises InputError for the first error, where a fold counts no user, and where a table
+    of candidates does not know the data."""
     data, spec = Dataset.load(dataset.folder), run.spec
+    unknown = unknown_pairs(spec.evaluation.candidates, data)
+    if unknown is not None:
+        run.reporter.warn(unknown)
     warnings: list[Finding] = []
     for fold in folds_of(split):
         findings = check_fold(Case(data, fold, spec.positive, spec.evaluation.exclude_seen, spec.refit))

@@ -21,7 +21,7 @@ from recsys.data.interactions import DAY
 from recsys.errors import InputError, remedy_by_format
 from recsys.experiment.retrain import Mode
 from recsys.experiment.trouble import explain
-from recsys.store import digest
+from recsys.store import KeyTwiceError, digest, is_format, plain_json
 
 FORMAT: Final = 1
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -133,16 +133,22 @@ class DecisionRecord(Config):
 
     @classmethod
     def from_json(cls, text: str, place: str = "decision record") -> Self:
-        """The record that was written. Raises InputError where it is none, or of a format not known here."""
+        """The record that was written. Raises InputError where it is none, or of a format not known here.
+
+        Every version has written the format: a record without one was made by something else.
+        """
         try:
-            document = json.loads(text)
-            if isinstance(document, dict) and document.get("format", FORMAT) != FORMAT:
-                found, older = document["format"], "read it with the version that wrote it"
-                message = f"describes format {found}, and {FORMAT} is known"
-                raise InputError(place, message, remedy_by_format(found, FORMAT, older))
+            document = plain_json(text)
+            found = document.get("format") if isinstance(document, dict) else FORMAT
+            if not is_format(found, FORMAT):
+                said = "does not say its format" if found is None else f"describes format {found!r:.100}"
+                older = "read it with the version that wrote it"
+                raise InputError(place, f"{said}, and {FORMAT} is known", remedy_by_format(found, FORMAT, older))
             return cls.model_validate(document)
         except ValidationError as error:
             raise explain(error, cls, place) from error
+        except KeyTwiceError as error:
+            raise InputError(place, str(error), "a record is the text that the decision wrote") from error
         except ValueError as error:
             raise InputError(place, f"is no JSON ({error})", "a record is the text that the decision wrote") from error
 

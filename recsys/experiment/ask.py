@@ -14,6 +14,7 @@ from recsys.config import FloatArray, IntArray
 from recsys.data.dataset import Dataset, Entities
 from recsys.data.interactions import Interactions, history_view, serving_view, training_view
 from recsys.errors import InputError
+from recsys.experiment.documents import is_unicode
 from recsys.experiment.spec import Experiment
 from recsys.experiment.why import named, plain, reasons
 from recsys.models.registry import open_model
@@ -36,8 +37,10 @@ def ask(question: Question, spec: Experiment, dataset: Path, fold: Path, fits: M
 
     fits: stored fits by label. Returns {"recommendations": [{model, user, item, rank, score, known, features…}],
     "overlap": [{user, model, other, overlap, jaccard}]}; explained ones have a "why", as `reasons` gives it. Raises
-    InputError where an item of the history is unknown.
+    InputError where an item of the history is unknown, or an id is no text.
     """
+    _refuse_no_text("--user", question.users)
+    _refuse_no_text("--history", question.history)
     data, part = Dataset.load(dataset), Fold.load(fold)
     rows = training_rows(data, part, spec.refit)
     train = training_view(data, rows, spec.positive, spec.data.weight, spec.evaluation.candidates == "catalogue")
@@ -84,6 +87,13 @@ def asker_of(text: str, spec: Experiment, data: Dataset, part: Fold, train: Inte
         view = serving_view(data, train, np.array([place]), part.history, spec.positive, spec.data.weight)
         return Asker(data.users.ids[place], view, 0, known=False)
     return Asker(text, history_view(train, np.array([], dtype=np.int64)), 0, known=False)
+
+
+def _refuse_no_text(place: str, ids: Sequence[str]) -> None:
+    """Raise InputError for an id that no data set can have."""
+    for each in ids:
+        if not is_unicode(each):
+            raise InputError(place, f"{each!r} is not UTF-8 text", "write the id as the data have it")
 
 
 def _positions(items: Sequence[str], known: Entities) -> IntArray:

@@ -8,16 +8,28 @@ from typing import Any
 
 import yaml
 
-from recsys.errors import InputError
+from recsys.errors import InputError, require_regular
 
 LARGEST = 1_000_000
 # No spec comes near these; reading more takes seconds.
 MOST_VALUES, LONGEST_NUMBER = 10_000, 100
 NUMBERS = ("tag:yaml.org,2002:int", "tag:yaml.org,2002:float")
-# What reading text as YAML may raise: a date of month 13 is a ValueError, and brackets nest without end.
-_UNREADABLE = (yaml.YAMLError, ValueError, RecursionError)
+# What PyYAML raises where a value is not of the kind that its tag names, as in `!!bool abc`.
+_OF_ANOTHER_KIND = (LookupError, AttributeError, TypeError)
+# What reading text as YAML may raise: a date of month 13 is a ValueError, a letter beyond Unicode an OverflowError, and
+# brackets nest without end.
+_UNREADABLE = (yaml.YAMLError, ValueError, OverflowError, RecursionError, *_OF_ANOTHER_KIND)
 # From the path of a key and its new value to the keys that may stand beside it; None: any.
 KeysBeside = Callable[[Sequence[str], Any], Container[str] | None]
+
+
+def is_unicode(text: str) -> bool:
+    r"""False for a text that no file can hold: one with a byte that is no UTF-8, or with half a letter.
+
+    >>> is_unicode("caf\u00e9"), is_unicode("caf\udce9")
+    (True, False)
+    """
+    return not any("\ud800" <= letter <= "\udfff" for letter in text)
 
 
 class _Loader(yaml.SafeLoader):
@@ -38,6 +50,9 @@ class _Loader(yaml.SafeLoader):
     def construct_scalar(self, node: Any) -> Any:
         if node.tag in NUMBERS and len(node.value) > LONGEST_NUMBER:
             message = f"a number of {len(node.value):,} digits is too long"
+            raise yaml.constructor.ConstructorError(None, None, message, node.start_mark)
+        if isinstance(node.value, str) and not is_unicode(node.value):
+            message = "half a letter, such as \\ud800, is no text"
             raise yaml.constructor.ConstructorError(None, None, message, node.start_mark)
         return super().construct_scalar(node)
 
@@ -64,6 +79,7 @@ for _kind in ("binary", "set", "omap", "pairs"):
 def read_document(path: Path) -> dict[str, Any]:
     """The mapping in a YAML file. Raises InputError where the file is missing, unreadable, or no plain mapping."""
     try:
+        require_regular(path)
         size = path.stat().st_size
         if size > LARGEST:
             raise InputError(
@@ -88,6 +104,8 @@ def _yaml_trouble(path: Path, error: Exception) -> tuple[str, str, str]:
     mark = getattr(error, "problem_mark", None)
     place = f"{path}, line {mark.line + 1}" if mark else str(path)
     problem = str(getattr(error, "problem", None) or error).splitlines()[0]
+    if isinstance(error, _OF_ANOTHER_KIND):
+        return place, "is not plain YAML: a value is not of the kind that its tag names", "write plain values"
     if "could not determine a constructor" in problem:
         return place, "a tag such as !!python is not allowed in a spec", "write plain values"
     return place, f"is not plain YAML: {problem}", "mend that line"
@@ -121,13 +139,14 @@ def _set(node: Any, path: Sequence[str], value: Any, beside: Container[str] | No
         return value
     head, *rest = path
     if isinstance(node, list | tuple):
-        if not head.isdecimal() or int(head) >= len(node):
+        entry = int(head) if head.isdecimal() and len(head) <= LONGEST_NUMBER else len(node)
+        if entry >= len(node):
             has = f"it has the entries 0 to {len(node) - 1}" if node else "it is empty"
             raise InputError(place, f"'{head}' is no entry of this list", has)
-        chosen = node[int(head)]
+        chosen = node[entry]
         if isinstance(chosen, str) and rest:
             chosen = {"name": chosen}
-        return [*node[: int(head)], _set(chosen, rest, value, beside, place), *node[int(head) + 1 :]]
+        return [*node[:entry], _set(chosen, rest, value, beside, place), *node[entry + 1 :]]
     node = {} if node is None else node
     if not isinstance(node, dict):
         raise InputError(place, f"'{head}' leads into the value {node!r}", "set that value itself")

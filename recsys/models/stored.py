@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import stat
 from pathlib import Path
 from typing import Any
 
 from recsys.errors import InputError, remedy_by_format
 from recsys.models.base import ABOUT, FILES, FORMAT, ITEMS, USERS
-from recsys.store import file_digest
+from recsys.store import file_digest, is_format, plain_json
 
 REMEDY = "fit the model again"
 LARGEST_ABOUT = 1_000_000
@@ -25,12 +24,12 @@ def read_description(folder: Path) -> dict[str, Any]:
         found = place.lstat()
         if not stat.S_ISREG(found.st_mode) or found.st_size > LARGEST_ABOUT:
             raise ValueError("no plain file of that size")
-        about = json.loads(place.read_text())
+        about = plain_json(place.read_text())
         known: dict[str, Any] = {"family": str(about["family"]), "settings": dict(about["settings"])}
         known |= {"format": about["format"], "sha256": dict(about.get("sha256", {}))}
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise InputError(str(place), "is not the description of a stored model", REMEDY) from error
-    if known["format"] != FORMAT:
+    if not is_format(known["format"], FORMAT):
         message = f"describes format {known['format']}, and {FORMAT} is known"
         raise InputError(str(place), message, remedy_by_format(known["format"], FORMAT, REMEDY))
     return {**about, **known}

@@ -3,24 +3,36 @@
 from __future__ import annotations
 
 import codecs
+import logging
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pyarrow.compute as pc
+from numpy.typing import NDArray
 from pydantic import TypeAdapter, ValidationError
 
 from recsys.config import BoolArray, FloatArray
 from recsys.data.dataset import Entities
-from recsys.errors import InputError
+from recsys.data.raw import Origin
+from recsys.data.text import count
+from recsys.data.values import A_TIME, MISSING, Column, Explain, times
+from recsys.errors import InputError, require_regular
 from recsys.retrieval.ann import Allowed
 from recsys.splits.config import Duration, microseconds
+
+log = logging.getLogger(__name__)
 
 LARGEST = 256_000_000
 LONGEST_ID = 256
 HEADER = "item"
+SHOWN = 5
+# Days since 1970 are numbers below this; times in seconds that are smaller are of January 1970.
+MOST_DAYS, SECONDS_A_DAY, MICROSECONDS = 1e6, 86_400.0, 1e6
 REFRESH = 60.0
 """Seconds after which ages are looked at again."""
 
@@ -31,14 +43,15 @@ Stamp = tuple[int, int, int] | None
 class AllowList:
     """Items in stock, by a text file with an id a line, and no older than an age.
 
-    path: re-read when it changes; a first line `item` is a heading. max_age: of the time in the column of the items
-    (days, seconds, milliseconds or microseconds since 1970, or a date as text); an item without one counts as new.
+    path: re-read when it changes; a first line `item` is a heading; what names no item is told in the log. max_age: of
+    the time in the column of the items, as `_seconds` reads it; an item without one counts as new.
     """
 
     path: Path | None = None
     max_age: timedelta | None = None
     column: str | None = None
     now: Callable[[], float] = time.time
+    _told: set[str] = field(default_factory=set, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if (self.max_age is None) != (self.column is None):
@@ -69,7 +82,8 @@ class AllowList:
     def of(self, items: Entities) -> Allowed | None:
         """Which of these items are allowed; None where all are.
 
-        Raises InputError where the file cannot be read or names none of them, or the column is not there.
+        Raises InputError where the file cannot be read or names none of them, or the column is not there or holds
+        something that is no time.
         """
         mask = np.ones(len(items), dtype=bool)
         if self.path is not None:
@@ -81,13 +95,24 @@ class AllowList:
     def _listed(self, path: Path, items: Entities) -> BoolArray:
         ids = _read(path)
         positions = items.positions(ids) if ids else np.empty(0, dtype=np.int64)
-        positions = positions[positions >= 0]
-        if not len(positions):
+        known = positions >= 0
+        if not known.any():
             message = f"names {len(ids):,} items, and the model knows none of them"
             raise InputError(str(path), message, "write the ids of the items in stock, one a line")
+        self._tell_unknown(path, ids, [ids[place] for place in np.flatnonzero(~known)])
         mask = np.zeros(len(items), dtype=bool)
-        mask[positions] = True
+        mask[positions[known]] = True
         return mask
+
+    def _tell_unknown(self, path: Path, ids: list[str], unknown: list[str]) -> None:
+        """Warn of lines that name no item: a newer one than the model, or a mistake. The same is said once."""
+        shown = ", ".join(f"{text[:40]!r}" for text in unknown[:SHOWN]) + (" …" if len(unknown) > SHOWN else "")
+        said = f"{path}: {len(unknown):,} of {len(ids):,} lines name no item that the model knows: {shown}"
+        if said not in self._told:
+            self._told.clear()
+            if unknown:
+                log.warning("%s", said)
+                self._told.add(said)
 
     def _young(self, items: Entities, column: str, max_age: timedelta) -> BoolArray:
         if column not in items.features:
@@ -99,6 +124,7 @@ class AllowList:
 
 def _read(path: Path) -> list[str]:
     try:
+        require_regular(path)
         if path.stat().st_size > LARGEST:
             raise InputError(str(path), f"is larger than {LARGEST / 1e6:.0f} MB", "write one id a line")
         raw = path.read_bytes()
@@ -118,19 +144,46 @@ def _read(path: Path) -> list[str]:
     return ids
 
 
+@dataclass(frozen=True, eq=False)
+class _Times(Column):
+    """The times of some items. items: their ids, (n,). What is no time is refused by item."""
+
+    items: NDArray[Any] = field(default_factory=lambda: np.empty(0, dtype=np.int64))
+
+    def refuse(self, bad: BoolArray, explain: Explain) -> None:
+        """Raise InputError for the first of the bad ones, if there is one."""
+        rows = np.flatnonzero(bad)
+        if len(rows):
+            message, remedy = explain(self.data[int(rows[0])].as_py())
+            more = f" ({count(len(rows) - 1, 'more such item')})" if len(rows) > 1 else ""
+            raise InputError(f"column '{self.name}'", f"of item {self.items[rows[0]]} is {message}{more}", remedy)
+
+
 def _seconds(items: Entities, column: str) -> FloatArray:
-    """Seconds since 1970 of each item, NaN where it has none, (n_items,)."""
+    """Seconds since 1970 of each item, NaN where it has none, (n_items,); read as the times of interactions are.
+
+    Days since 1970 are taken, too: numbers so small are no time in seconds that an item could have. Raises InputError
+    where one is no time.
+    """
     import pandas as pd
+    import pyarrow as pa
 
     values = items.features[column]
-    if not pd.api.types.is_numeric_dtype(values.dtype):
-        dates = pd.to_datetime(values, errors="coerce", utc=True, format="mixed")
-        if dates.notna().sum() == 0 and values.notna().any():
-            raise InputError(f"column '{column}'", f"holds no dates, such as {values.dropna().iloc[0]!r}", None)
-        return ((dates - pd.Timestamp(0, tz="UTC")) / pd.Timedelta(seconds=1)).to_numpy(dtype=np.float64)
-    numbers = values.to_numpy(dtype=np.float64)
-    largest = np.nanmax(np.abs(numbers), initial=0.0)
-    for limit, unit in ((1e6, 86_400.0), (1e11, 1.0), (1e14, 1e-3), (1e17, 1e-6)):
-        if largest < limit:
-            return numbers * unit
-    return numbers * 1e-9
+    numeric = pd.api.types.is_numeric_dtype(values.dtype) and not pd.api.types.is_bool_dtype(values.dtype)
+    named = values.notna() if numeric else values.notna() & ~values.astype("str").str.strip().isin(MISSING)
+    there = named.to_numpy()
+    seconds = np.full(len(values), np.nan)
+    found = values[there]
+    if numeric and found.abs().max() < MOST_DAYS:
+        seconds[there] = found.to_numpy(dtype=np.float64) * SECONDS_A_DAY
+    elif len(found):
+        data = pa.chunked_array([pa.Array.from_pandas(found)])
+        own = _Times(column, data, (Origin("items", len(found), lambda row: row + 1),), items.ids[there])
+        if own.is_text:
+            own.refuse(~pc.match_substring_regex(own.text(), r"\d").to_numpy(), _no_date)
+        seconds[there] = times(own) / MICROSECONDS
+    return seconds
+
+
+def _no_date(value: Any) -> tuple[str, str]:
+    return f"'{value}', a time is needed", f"write {A_TIME}"

@@ -22,7 +22,7 @@ from recsys.serving.answers import Answer
 from recsys.serving.guard import Guard, RequestError, brings, error_body
 from recsys.serving.meters import Meters
 from recsys.serving.page import Page
-from recsys.serving.questions import Likeness, Question, likeness_of, parameters, question_in, question_of
+from recsys.serving.questions import Likeness, Question, likeness_of, pairs_of, parameters, question_in, question_of
 from recsys.serving.settings import ServeSettings
 from recsys.serving.state import Live, Serving
 
@@ -66,7 +66,7 @@ class Service:
 
     async def recommend(self, request: Request) -> Response:
         """A list for ?user=ID, or for a new user with ?history=ITEM&history=ITEM, oldest first."""
-        return await self._recommended(question_of(request.query_params.multi_items()))
+        return await self._recommended(question_of(pairs_of(request.scope["query_string"])))
 
     async def recommend_posted(self, request: Request) -> Response:
         """As GET, with a body such as {"history": ["50", "172"], "k": 10}."""
@@ -79,7 +79,7 @@ class Service:
 
     async def similar(self, request: Request) -> Response:
         """The items most like ?item=ID."""
-        live, asked = self.state.live, likeness_of(request.query_params.multi_items())
+        live, asked = self.state.live, likeness_of(pairs_of(request.scope["query_string"]))
         self._check_length(asked)
         item = live.bundle.find_item(asked.item)
         if item < 0:

@@ -10,6 +10,7 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from recsys.serving.limits import Buckets
@@ -48,8 +49,9 @@ class RequestError(Exception):
 
 
 def error_body(place: str, message: str, remedy: str | None) -> bytes:
-    """The JSON of an error, as the commands print it."""
-    return json.dumps({"error": {"place": place, "message": message, "remedy": remedy}}, ensure_ascii=False).encode()
+    """The JSON of an error, as the commands print it; half a letter, which is no UTF-8, as JSON escapes it."""
+    error = {"place": place, "message": message, "remedy": remedy}
+    return json.dumps({"error": error}, ensure_ascii=False).encode(errors="backslashreplace")
 
 
 @dataclass
@@ -63,7 +65,8 @@ class Guard:
     """Wraps the application.
 
     In this order: 421 for a host that is not ours, 401 without the key, 429 over the rate, 413 over the size, then the
-    application; 408 where it is not done in time, 500 where it fails. Only /health answers without the key.
+    application; 408 where it is not done in time, 500 where it fails. A client that goes is counted, no more. Only
+    /health answers without the key.
     """
 
     def __init__(self, app: ASGIApp, settings: ServeSettings, meters: Meters) -> None:
@@ -105,6 +108,8 @@ class Guard:
             self.meters.refused.labels("slow").inc()
             message = f"took longer than {self.settings.patience:g} seconds"
             await _send(send, RequestError(408, "request", message, "send it in one go, or ask for less"), course)
+        except ClientDisconnect:  # nobody is there to be answered, and the log is not for strangers to fill
+            self.meters.refused.labels("gone").inc()
         except Exception:
             log.exception("a request to %s failed", route)
             await _send(send, RequestError(500, "server", "something failed here", "its log says what"), course)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import stat
 from pathlib import Path, PurePosixPath
@@ -13,7 +12,7 @@ from pydantic import ValidationError
 
 from recsys.errors import InputError, RunError, remedy_by_format
 from recsys.serving.about import ABOUT, FORMAT, About
-from recsys.store import file_digest
+from recsys.store import KeyTwiceError, file_digest, is_format, plain_json
 from recsys.store.folders import MANIFEST
 
 REMEDY = "make it again: recsys retrain SPEC"
@@ -34,12 +33,14 @@ def read_about(folder: Path, expected: str | None = None) -> tuple[About, str]:
         if not stat.S_ISREG(found.st_mode) or found.st_size > LARGEST_ABOUT:
             raise InputError(str(place), "is no description of a bundle", REMEDY)
         text = place.read_bytes()
-        raw = json.loads(text)
-        if not isinstance(raw, dict) or not isinstance(raw.get("format"), int):
+        raw = plain_json(text)
+        if not isinstance(raw, dict) or type(raw.get("format")) is not int:
             raise InputError(str(place), "is no description of a bundle", REMEDY)
-    except (OSError, ValueError, RecursionError) as error:
+    except KeyTwiceError as error:
+        raise InputError(str(place), str(error), REMEDY) from error
+    except (OSError, ValueError) as error:
         raise InputError(str(place), "is no description of a bundle", REMEDY) from error
-    if raw["format"] != FORMAT:
+    if not is_format(raw["format"], FORMAT):
         message = f"describes a bundle of format {raw['format']}, and {FORMAT} is known"
         raise InputError(str(place), message, remedy_by_format(raw["format"], FORMAT, REMEDY))
     digest = hashlib.sha256(text).hexdigest()

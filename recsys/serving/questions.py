@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Sequence
 from typing import Annotated, Any
+from urllib.parse import parse_qsl
 
 from pydantic import Field, StringConstraints, ValidationError, field_validator
 
 from recsys.config import Config
 from recsys.errors import did_you_mean
 from recsys.serving.guard import RequestError
+from recsys.store import KeyTwiceError, plain_json
 
 LONGEST_ID = 256
 SHOWN = 100
@@ -47,6 +48,14 @@ class Likeness(Config):
     k: int = Field(default=10, ge=1)
 
 
+def pairs_of(query: bytes) -> list[tuple[str, str]]:
+    """Names and values of a query string. Raises RequestError where they are not UTF-8."""
+    try:
+        return parse_qsl(query.decode("ascii"), keep_blank_values=True, errors="strict")
+    except UnicodeDecodeError as error:
+        raise RequestError(422, "query", "is not UTF-8", "write every byte that is no ASCII as %XX of UTF-8") from error
+
+
 def question_of(pairs: Sequence[tuple[str, str]]) -> Question:
     """The question in a query string; `history` may come more than once. Raises RequestError."""
     once = _once([pair for pair in pairs if pair[0] != "history"])
@@ -62,8 +71,10 @@ def likeness_of(pairs: Sequence[tuple[str, str]]) -> Likeness:
 def question_in(body: bytes) -> Question:
     """The question in a body of JSON; ids may be numbers. Raises RequestError."""
     try:
-        found = json.loads(body)
-    except (ValueError, RecursionError) as error:
+        found = plain_json(body)
+    except KeyTwiceError as error:
+        raise RequestError(422, "body", str(error), "send it once") from error
+    except ValueError as error:
         raise RequestError(422, "body", "is no JSON", 'send such as {"history": ["50", "172"], "k": 10}') from error
     if not isinstance(found, dict):
         raise RequestError(422, "body", "is no JSON object", 'send such as {"history": ["50", "172"], "k": 10}')

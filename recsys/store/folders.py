@@ -11,12 +11,14 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 from filelock import FileLock
 from pydantic import BaseModel, ConfigDict
 
 from recsys.errors import InputError, not_written, remedy_by_format
 from recsys.store.keys import digest, file_digest
+from recsys.store.plain import KeyTwiceError, is_format, plain_json
 
 log = logging.getLogger(__name__)
 
@@ -48,7 +50,8 @@ class Store:
     def get(self, stage: str, key: str) -> Ref | None:
         """The stored folder, verified file by file, or None where it is absent, damaged or of an earlier format.
 
-        Raises InputError where a newer version has made it: to compute it anew would take it from that one.
+        Raises InputError where a newer version has made it, or it does not say which one: to compute it anew would take
+        it from that one.
         """
         folder = self.root / stage / key
         if not folder.is_dir():
@@ -144,11 +147,8 @@ def _seal(folder: Path, stage: str, key: str, seconds: float) -> str:
 def _verified(folder: Path) -> str | None:
     """The digest of a folder that is as it was sealed: every file of its list, no other, and no link."""
     try:
-        manifest = json.loads((folder / MANIFEST).read_text())
-        if manifest["format"] > FORMAT:
-            message = f"is of format {manifest['format']}, and {FORMAT} is known"
-            raise InputError(str(folder), message, remedy_by_format(manifest["format"], FORMAT, ""))
-        if manifest["format"] != FORMAT or digest(manifest["files"]) != manifest["digest"]:
+        manifest = _manifest(folder)
+        if not is_format(manifest["format"], FORMAT) or digest(manifest["files"]) != manifest["digest"]:
             return None
         if any(path.is_symlink() for path in folder.rglob("*")):
             return None
@@ -159,8 +159,25 @@ def _verified(folder: Path) -> str | None:
             if path.stat().st_size != expected["bytes"] or file_digest(path) != expected["sha256"]:
                 return None
         return str(manifest["digest"])
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
+
+
+def _manifest(folder: Path) -> dict[str, Any]:
+    """What a folder says of itself, of this format or an earlier one.
+
+    Raises OSError or ValueError where it says nothing or was torn, InputError where its format is not known here.
+    """
+    remedy = f"remove the folder {folder}, and it is computed anew"
+    try:
+        found = plain_json((folder / MANIFEST).read_text(encoding="utf-8"))
+    except KeyTwiceError as error:
+        raise InputError(str(folder / MANIFEST), str(error), remedy) from error
+    number = found.get("format") if isinstance(found, dict) else None
+    if type(number) is not int or number > FORMAT:
+        said = "does not say its format" if number is None else f"is of format {number!r:.100}"
+        raise InputError(str(folder), f"{said}, and {FORMAT} is known", remedy_by_format(number, FORMAT, remedy))
+    return found
 
 
 def _sync_folder(folder: Path) -> None:

@@ -3,39 +3,55 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
 from recsys.comparison.leaderboard import MEASURED
 from recsys.comparison.result import FILES, Comparison, copy_into, rows_of
 from recsys.comparison.stored_run import READ, StoredRun
-from recsys.errors import InputError
+from recsys.errors import ExpectedError, InputError
 from recsys.metrics.registry import metric_key
-from recsys.store import digest
+from recsys.store import digest, plain_json
 from recsys.tracking.runs import DataInput, ParentRun, Tracker
 from recsys.tracking.summary import log_summary
 
 KEYS = ["model", "seed", "fold"]
 MISSING = "curves, stored models, figures, and what metrics of whole lists were by seed and fold"
 """What a folder does not hold of what MLflow has of a comparison."""
+REMEDY = "name a folder that `recsys compare` has written"
+Where = tuple[str, int, int]
+"""Label, seed and fold."""
+
+
+@dataclass(frozen=True)
+class _Found:
+    """What is logged of a folder. cells: with settings and metrics. failures: settings, and why, by cell."""
+
+    tags: dict[str, Any]
+    params: dict[str, Any]
+    inputs: list[DataInput]
+    cells: list[tuple[Where, dict[str, Any], dict[str, float]]]
+    failures: dict[Where, tuple[dict[str, Any], str]]
 
 
 def read_result(folder: Path) -> StoredRun:
     """The comparison in a folder. Raises InputError where it holds none, or one that was put together from others."""
-    remedy = "name a folder that `recsys compare` has written"
     missing = [name for name in READ if not (folder / name).is_file()]
     if missing:
         message = f"there is no {missing[0]} in it" if folder.is_dir() else "there is no such folder"
-        raise InputError(str(folder), message, remedy)
+        raise InputError(str(folder), message, REMEDY)
     try:
-        manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+        manifest = plain_json((folder / "manifest.json").read_text(encoding="utf-8"))
         key, run_id = str(manifest["run_key"]), str(manifest["mlflow_run_id"])
-    except (ValueError, KeyError, TypeError):
-        raise InputError(str(folder / "manifest.json"), "is not that of one comparison", remedy) from None
+        dict[str, str](manifest["failures"])
+    except (OSError, ValueError, KeyError, TypeError):
+        raise InputError(str(folder / "manifest.json"), "is not that of one comparison", REMEDY) from None
     return StoredRun(run_id, Comparison(folder.absolute(), key, run_id))
 
 
@@ -48,29 +64,62 @@ def logged_before(result: StoredRun, tracker: Tracker) -> str | None:
 def log_result(result: StoredRun, tracker: Tracker) -> str:
     """Log what the folder holds: one parent with all files, one child a model, seed and fold; the parent's id.
 
-    Children that MLflow has already stay as they are. Raises as Tracker does.
+    Children that MLflow has already stay as they are. Raises InputError, before a run is opened, where a file of the
+    folder is not as a comparison writes it; else as Tracker does.
     """
-    spec, manifest = result.spec, result.manifest
-    plain = spec.model_dump(mode="json", exclude_none=True)
-    tags = {**manifest["source"], "spec.digest": digest(plain), "logged_from": str(result.comparison.out)}
-    params = plain | {name: manifest[name] for name in ("threads", "versions")}
-    parent = tracker.open_parent(spec.name, result.comparison.run_key, tags, params)
-    inputs = _inputs(result)
-    tracker.log_inputs(parent.run_id, inputs)
-    for cell, metrics in _cells(result):
+    found = _whole(result)
+    parent = tracker.open_parent(result.spec.name, result.comparison.run_key, found.tags, found.params)
+    tracker.log_inputs(parent.run_id, found.inputs)
+    for cell, settings, metrics in found.cells:
         if cell not in parent.children:
-            run_id = tracker.open_child(parent, *cell, _settings(result, cell[0]))
-            tracker.log_inputs(run_id, inputs)
+            run_id = tracker.open_child(parent, *cell, settings)
+            tracker.log_inputs(run_id, found.inputs)
             tracker.log_metrics(run_id, metrics)
             tracker.close(run_id, "FINISHED")
             parent.children[cell] = run_id
-    _log_failures(result, parent, tracker)
+    _log_failures(found.failures, parent, tracker)
     with TemporaryDirectory() as only_these:  # beside the result may lie what is nobody's business
         copy_into([path for name in FILES if (path := result.comparison.out / name).is_file()], Path(only_these))
         tracker.log_files(parent.run_id, Path(only_these))
-    log_summary(tracker, parent, result.leaderboard, manifest, spec.evaluation.primary)
+    log_summary(tracker, parent, result.leaderboard, result.manifest, result.spec.evaluation.primary)
     tracker.close_parent(parent.run_id, _status(result))
     return parent.run_id
+
+
+def _whole(result: StoredRun) -> _Found:
+    """All that will be logged. Raises InputError where a file is not as a comparison writes it."""
+    try:
+        spec, manifest = result.spec, result.manifest
+        place = os.fsencode(result.comparison.out).decode(errors="backslashreplace")
+        plain = spec.model_dump(mode="json", exclude_none=True)
+        found = _Found(
+            tags={**manifest["source"], "spec.digest": digest(plain), "logged_from": place},
+            params=plain | {name: manifest[name] for name in ("threads", "versions")},
+            inputs=_inputs(result),
+            cells=[(cell, _settings(result, cell[0]), metrics) for cell, metrics in _cells(result)],
+            failures={
+                (label, spec.seeds[0], 0): (_settings(result, label), str(reason))
+                for label, reason in result.comparison.failures.items()
+            },
+        )
+        known = ParentRun("", "", {cell: "" for cell, _, _ in found.cells})
+        log_summary(cast(Any, _Nobody()), known, result.leaderboard, manifest, spec.evaluation.primary)
+        return found
+    except ExpectedError:
+        raise
+    except Exception as error:  # whatever a library makes of a file that is not what it says
+        message = f"holds a file that is not as a comparison writes it ({type(error).__name__}: {str(error)[:200]})"
+        raise InputError(str(result.comparison.out), message, REMEDY) from error
+
+
+class _Nobody:
+    """Hears what a summary would tell MLflow, to see that it can be told."""
+
+    def tag(self, run_id: str, tags: Mapping[str, str]) -> None:
+        """As of Tracker, and nothing is kept."""
+
+    def log_metrics(self, run_id: str, metrics: Mapping[str, float]) -> None:
+        """As of Tracker, and nothing is kept."""
 
 
 def _status(result: StoredRun) -> str:
@@ -84,11 +133,11 @@ def _inputs(result: StoredRun) -> list[DataInput]:
     return [whole, DataInput(f"{source}-{result.spec.split.kind}", split["digest"], "split", profile)]
 
 
-def _cells(result: StoredRun) -> Iterator[tuple[tuple[str, int, int], dict[str, float]]]:
+def _cells(result: StoredRun) -> Iterator[tuple[Where, dict[str, float]]]:
     """Label, seed and fold, and its metrics: means over users; of the only cell of a model all that its row holds."""
     board = {str(row["model"]): row for row in rows_of(result.leaderboard)}
     frame = result.per_user
-    cells: list[tuple[str, int, int]] = list(frame[KEYS].drop_duplicates().itertuples(index=False, name=None))
+    cells: list[Where] = list(frame[KEYS].drop_duplicates().itertuples(index=False, name=None))
     for cell in cells:
         label, seed, fold = cell
         rows = frame[(frame["model"] == label) & (frame["seed"] == seed) & (frame["fold"] == fold)]
@@ -112,8 +161,8 @@ def _settings(result: StoredRun, label: str) -> dict[str, Any]:
     return model.settings() | result.manifest.get("tuning", {}).get(label, {}).get("settings", {})
 
 
-def _log_failures(result: StoredRun, parent: ParentRun, tracker: Tracker) -> None:
-    for label, reason in result.comparison.failures.items():
-        run_id = tracker.open_child(parent, label, result.spec.seeds[0], 0, _settings(result, label))
+def _log_failures(failures: Mapping[Where, tuple[dict[str, Any], str]], parent: ParentRun, tracker: Tracker) -> None:
+    for cell, (settings, reason) in failures.items():
+        run_id = tracker.open_child(parent, *cell, settings)
         tracker.tag(run_id, {"failure": reason[:5000]})
         tracker.close(run_id, "FAILED")

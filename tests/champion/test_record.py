@@ -85,7 +85,11 @@ class TestJson:
             DecisionRecord.from_json(json.dumps(document), "night.json")
         assert str(info.value).startswith(said)
 
-    @pytest.mark.parametrize("text", ["", "{", "not json", "\x00"])
+    def test_refuses_a_key_that_stands_twice(self):
+        with pytest.raises(InputError, match=r"^night\.json: the key 'format' stands twice; a record is the text"):
+            DecisionRecord.from_json('{"format": 99, ' + record().to_json()[1:], "night.json")
+
+    @pytest.mark.parametrize("text", ["", "{", "not json", "\x00", "[" * 100_000, '{"a":' * 100_000])
     def test_refuses_what_is_no_json(self, text):
         with pytest.raises(InputError, match=r"night\.json: is no JSON"):
             DecisionRecord.from_json(text, "night.json")

@@ -143,3 +143,14 @@ def test_string_ids(tmp_path):
     assert [(line["user"], line["item"]) for line in found["recommendations"]] == [("bob", "x")]
     assert isinstance(found["recommendations"][0]["user"], str)
     assert not isinstance(found["recommendations"][0]["score"], np.generic)
+
+
+@pytest.mark.parametrize(
+    ("question", "field"),
+    [(Question(users=("2", "caf\udce9")), "--user"), (Question(history=("caf\udce9",)), "--history")],
+)
+def test_an_id_that_no_data_set_can_have(place, question, field):
+    with pytest.raises(InputError) as caught:
+        ask(question, spec(models=["constant"]), place / "dataset", place / "fold", {})
+    said = rf"{field}: 'caf\udce9' is not UTF-8 text; write the id as the data have it"
+    assert str(caught.value) == said

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 
 from recsys.errors import InputError
@@ -46,6 +48,11 @@ class TestReading:
             ("a: 2020-13-01\n", "", "is not plain YAML: month must be in 1..12"),
             ("a: \x07\n", "", "is not plain YAML"),
             ("a: " + "[" * 1_200, "", "is not plain YAML"),
+            ("a: !!bool abc\n", "", "is not plain YAML: a value is not of the kind that its tag names"),
+            ("a: !!timestamp abc\n", "", "is not plain YAML: a value is not of the kind that its tag names"),
+            ("a: !!map [[1, 2]]\n", "", "is not plain YAML: a value is not of the kind that its tag names"),
+            ('a: "\\UFFFFFFFF"\n', "", "is not plain YAML"),
+            ('a: 1\nb: "\\ud800"\n', ", line 2", r"half a letter, such as \ud800, is no text"),
             ("", "", "is empty, a mapping is needed"),
             ("# nothing yet\n", "", "is empty, a mapping is needed"),
             ("- ease\n- mf\n", "", "holds a list, a mapping is needed"),
@@ -66,6 +73,12 @@ class TestReading:
     def test_a_file_that_is_not_there(self, tmp_path):
         with pytest.raises(InputError, match="there is no such file; the ready ones are in conf/"):
             read_document(tmp_path / "spec.yaml")
+
+    @pytest.mark.parametrize("path", ["pipe", "/dev/zero"])
+    def test_what_never_ends(self, tmp_path, path):
+        os.mkfifo(tmp_path / "pipe")
+        with pytest.raises(InputError, match="is a pipe, a device or a socket; write what it brings to a file"):
+            read_document(tmp_path / path)
 
     def test_a_folder(self, tmp_path):
         with pytest.raises(InputError, match=r"cannot be read \(Is a directory\)"):
@@ -131,6 +144,12 @@ class TestOverriding:
             ("=3", "is not of the form a.b=value", "write e.g. --set models.0.epochs=5"),
             ("name=[1", "the value is not plain YAML", "put it in quotes"),
             ("name=!!python/name:os.system", "the value is not plain YAML", "put it in quotes"),
+            ("name=!!bool x", "the value is not plain YAML", "put it in quotes"),
+            ("name=!!timestamp x", "the value is not plain YAML", "put it in quotes"),
+            ('name="\\UFFFFFFFF"', "the value is not plain YAML", "put it in quotes"),
+            ('name="\\udfff"', "the value is not plain YAML", "put it in quotes"),
+            ("name=\udcff", "the value is not plain YAML", "put it in quotes"),
+            (f"models.{'9' * 5000}=ease", f"'{'9' * 5000}' is no entry of this list", "it has the entries 0 to 1"),
             ("name=2020-13-01", "the value is not plain YAML", "put it in quotes"),
             ("name=" + "[" * 1_200, "the value is not plain YAML", "put it in quotes"),
             ("models.2.epochs=3", "'2' is no entry of this list", "it has the entries 0 to 1"),

@@ -12,7 +12,7 @@ from made.models import Constant, GoingOn, Oracle, Watcher
 
 from recsys.data.interactions import training_view
 from recsys.errors import InputError
-from recsys.experiment.candidates import candidate_mask
+from recsys.experiment.candidates import candidate_mask, unknown_pairs
 from recsys.experiment.cells import job_of
 from recsys.experiment.fit import fit_and_recommend, make_lists
 from recsys.experiment.lists import Lists
@@ -147,6 +147,50 @@ class TestCandidateMask:
         (tmp_path / "c.csv").write_text("user,item\n4,40\n1,20\n4,40\n2,10\n")
         mask = candidate_mask(str(tmp_path / "c.csv"), data, train, np.array([0, 3]))
         assert mask.toarray().tolist() == [[0, 1, 0, 0], [0, 0, 0, 1]]
+
+    @pytest.mark.parametrize(
+        ("text", "said"),
+        [
+            ("nosuch,nope\n", "names a user of the data and an item of training: nosuch, nope"),
+            ("1,nope\n", "names a user of the data and an item of training: 1, nope"),
+            ("1,70\n", "names a user of the data and an item of training: 1, 70"),
+            ("a,b\nc,d\ne,f\ng,h\n", "names a user of the data and an item of training: a, b; c, d; e, f …"),
+            ("1,10\n2,nope\n2,no\n", "names no item of the data for user 2: 2, nope; 2, no"),
+            ("1,10\n2,nope\n3,no\n", "names no item of the data for user 2, nor of 1 more user: 2, nope"),
+        ],
+    )
+    def test_what_would_only_give_zeros(self, small, tmp_path, text, said):
+        data, part = small
+        _, train = fitted(Constant, data, part)
+        (tmp_path / "c.csv").write_text(f"user,item\n{text}")
+        with pytest.raises(InputError) as caught:
+            candidate_mask(str(tmp_path / "c.csv"), data, train, np.array([0]))
+        assert caught.value.place == "evaluation.candidates"
+        assert caught.value.message.endswith(said)
+        assert caught.value.remedy == "write users and items as the data name them"
+
+    @pytest.mark.parametrize("text", ["1,10\nnosuch,10\n", "1,10\n1,nope\n", "1,10\n2,60\n", "1,10\n2,70\n"])
+    def test_some_that_are_unknown_may_be_honest(self, small, tmp_path, text):
+        data, part = small
+        _, train = fitted(Constant, data, part)
+        (tmp_path / "c.csv").write_text(f"user,item\n{text}")
+        assert candidate_mask(str(tmp_path / "c.csv"), data, train, np.array([0])).sum() == 1
+
+    @pytest.mark.parametrize(
+        ("text", "said"),
+        [
+            ("1,10\n2,60\n", None),
+            (
+                "1,10\nnosuch,nope\n1,no\n",
+                "2 of 3 pairs of {} name a user or an item that the data lack: nosuch, nope; 1, no",
+            ),
+        ],
+    )
+    def test_unknown_pairs_are_told(self, small, tmp_path, text, said):
+        path = str(tmp_path / "c.csv")
+        (tmp_path / "c.csv").write_text(f"user,item\n{text}")
+        assert unknown_pairs(path, small[0]) == (said and said.format(path))
+        assert unknown_pairs("train", small[0]) is None
 
     def test_a_table_without_the_columns(self, small, tmp_path):
         data, part = small

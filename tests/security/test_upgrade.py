@@ -6,6 +6,7 @@ Earlier and later formats are made of today's by another number. What carries on
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import sqlite3
 import sys
@@ -103,9 +104,8 @@ class TestStore:
         of_format(folder / MANIFEST, number)
         return store, folder
 
-    @pytest.mark.parametrize("number", [0, None])
-    def test_an_earlier_folder_is_made_anew(self, tmp_path: Path, number: Any) -> None:
-        store, folder = self.stored(tmp_path, number)
+    def test_an_earlier_folder_is_made_anew(self, tmp_path: Path) -> None:
+        store, folder = self.stored(tmp_path, 0)
         assert store.get("stage", "key") is None
         made = store.produce("stage", "key", lambda folder: (folder / "file").write_text("ours"))
         assert not made.cached
@@ -118,6 +118,36 @@ class TestStore:
                 ask("stage", "key")
         assert (folder / "file").read_text() == "theirs"
 
+    @pytest.mark.parametrize(
+        ("number", "said"),
+        [
+            (None, "does not say its format, and 1 is known; remove the folder"),
+            (True, "is of format True, and 1 is known; remove the folder"),
+            (1.0, "is of format 1.0, and 1 is known; remove the folder"),
+            (99.5, f"is of format 99.5, and 1 is known; {UPGRADE}"),
+            ("2", "is of format '2', and 1 is known; remove the folder"),
+            ([9], "is of format [9], and 1 is known; remove the folder"),
+        ],
+    )
+    def test_one_that_says_something_else_is_left_alone(self, tmp_path: Path, number: Any, said: str) -> None:
+        store, folder = self.stored(tmp_path, number)
+        with pytest.raises(InputError, match=re.escape(said)):
+            store.get("stage", "key")
+        assert (folder / "file").read_text() == "theirs"
+
+    @pytest.mark.parametrize("text", ['{"format": 99, "format": 1}', '"of tomorrow"', "[1]"])
+    def test_a_description_that_can_be_read_two_ways_or_none(self, tmp_path: Path, text: str) -> None:
+        store, folder = self.stored(tmp_path, 1)
+        (folder / MANIFEST).write_text(text)
+        with pytest.raises(InputError, match="remove the folder"):
+            store.get("stage", "key")
+
+    @pytest.mark.parametrize("text", ["", '{"format": 1, "fi', "\0" * 100])
+    def test_a_torn_one_is_made_anew(self, tmp_path: Path, text: str) -> None:
+        store, folder = self.stored(tmp_path, 1)
+        (folder / MANIFEST).write_text(text)
+        assert store.get("stage", "key") is None
+
 
 class TestDescriptions:
     @pytest.mark.parametrize(("number", "remedy"), [(0, "fit the model again"), (2, UPGRADE)])
@@ -126,15 +156,45 @@ class TestDescriptions:
         with pytest.raises(InputError, match=f"describes format {number}, and 1 is known; {remedy}"):
             open_model(bundle / "model")
 
+    @pytest.mark.parametrize("number", [True, 1.0, "1", None])
+    def test_of_a_model_that_says_something_else(self, bundle: Path, number: Any) -> None:
+        of_format(bundle / "model" / MODEL_ABOUT, number)
+        with pytest.raises(InputError, match=f"describes format {number}, and 1 is known; fit the model again"):
+            open_model(bundle / "model")
+
+    def test_of_a_model_that_says_it_twice(self, bundle: Path) -> None:
+        text = (bundle / "model" / MODEL_ABOUT).read_text()
+        (bundle / "model" / MODEL_ABOUT).write_text('{"format": 99, ' + text[1:])
+        with pytest.raises(InputError, match="is not the description of a stored model; fit the model again"):
+            open_model(bundle / "model")
+
     @pytest.mark.parametrize(("number", "remedy"), [(0, "make it again: recsys retrain SPEC"), (2, UPGRADE)])
     def test_of_a_bundle(self, bundle: Path, number: int, remedy: str) -> None:
         of_format(bundle / ABOUT, number)
         with pytest.raises(InputError, match=f"a bundle of format {number}, and 1 is known; {remedy}"):
             open_bundle(bundle)
 
+    @pytest.mark.parametrize("number", [True, 1.0, "1", None])
+    def test_of_a_bundle_that_says_something_else(self, bundle: Path, number: Any) -> None:
+        of_format(bundle / ABOUT, number)
+        with pytest.raises(InputError, match="is no description of a bundle; make it again: recsys retrain SPEC"):
+            open_bundle(bundle)
+
+    def test_of_a_bundle_that_says_it_twice(self, bundle: Path) -> None:
+        text = (bundle / ABOUT).read_text()
+        (bundle / ABOUT).write_text('{"format": 99, ' + text[1:])
+        with pytest.raises(InputError, match="the key 'format' stands twice; make it again: recsys retrain SPEC"):
+            open_bundle(bundle)
+
     def test_of_a_decision(self) -> None:
         document = json.loads(record().to_json())
-        assert DecisionRecord.from_json(json.dumps({k: v for k, v in document.items() if k != "format"})) == record()
+        without = json.dumps({name: value for name, value in document.items() if name != "format"})
+        with pytest.raises(InputError, match="does not say its format, and 1 is known; read it with the version that"):
+            DecisionRecord.from_json(without)
+        for number in (True, 1.0, "1", [1]):
+            said = re.escape(f"describes format {number!r}, and 1 is known; read it with the version that wrote it")
+            with pytest.raises(InputError, match=said):
+                DecisionRecord.from_json(json.dumps(document | {"format": number}))
         for number, remedy in ((0, "read it with the version that wrote it"), (2, UPGRADE)):
             with pytest.raises(InputError, match=f"describes format {number}, and 1 is known; {remedy}"):
                 DecisionRecord.from_json(json.dumps(document | {"format": number}))

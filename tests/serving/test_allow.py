@@ -40,6 +40,33 @@ def test_ids_one_a_line(stock, text):
     assert of(stock, text) == [0, 2]
 
 
+@pytest.mark.parametrize("line", ["01", " 10", "10 ", "nosuch", '"10"', "10\0"])
+def test_lines_that_name_no_item_are_told(stock, caplog, line):
+    assert of(stock, f"10\n{line}\n30\n") == [0, 2]
+    said = f"{stock}: 1 of 3 lines name no item that the model knows: {line!r}"
+    assert [record.getMessage() for record in caplog.records] == [said]
+
+
+def test_many_such_lines(stock, caplog):
+    of(stock, "10\n" + "\n".join(f"x{number}" for number in range(1200)))
+    assert "1,200 of 1,201 lines name no item that the model knows: 'x0', 'x1', 'x2', 'x3', 'x4' …" in caplog.text
+
+
+def test_the_same_lines_are_told_once(stock, caplog):
+    listed, items = AllowList(stock), entities([10, 20, 30])
+    for text, told in (("10\nx", 1), ("10\nx", 1), ("10\ny", 2), ("10", 2), ("10\ny", 3)):
+        stock.write_text(text)
+        listed.of(items)
+        assert len(caplog.records) == told
+
+
+@pytest.mark.parametrize("path", ["pipe", "/dev/zero"])
+def test_a_file_that_never_ends(tmp_path, path):
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(InputError, match="is a pipe, a device or a socket"):
+        AllowList(tmp_path / path).of(entities([1]))
+
+
 def test_texts_with_what_texts_have(stock):
     items = entities(["a b", "ä,ö", "😀"])
     assert of(stock, "ä,ö\n😀\n", items) == [1, 2]
@@ -95,8 +122,49 @@ def test_ages_in_any_unit(unit):
 def test_ages_as_dates():
     shown = [pd.Timestamp(NOW - age * DAY, unit="s").isoformat() for age in (1, 10, 100)]
     assert young([*shown, None], 11) == [0, 1, 3]
-    with pytest.raises(InputError, match="holds no dates, such as 'soon'"):
-        young(["soon", "later"], 11)
+
+
+@pytest.mark.parametrize(
+    ("values", "kept"),
+    [
+        (["9999-12-31", "0001-01-01"], [0]),
+        (["2025-06-14", "", None, "nan", "2001-01-01"], [0, 1, 2, 3]),
+        (["2025-06-14T10:00:00+02:00", "2001-01-01T10:00:00Z"], [0]),
+        ([20250614.0, np.nan, 20010101.0], [0, 1]),
+        (["1749900000", "1000000000"], [0]),
+        ([np.nan, np.nan], [0, 1]),
+        ([None, None], [0, 1]),
+    ],
+)
+def test_ages_are_read_as_times_of_interactions(values, kept):
+    assert young(values, 11) == kept
+
+
+@pytest.mark.parametrize(
+    ("values", "item", "value"),
+    [
+        (["soon", "later"], 0, "'soon', a time is needed (1 more such item)"),
+        (["2025-06-14", "soon", "tbd"], 1, "'soon', a time is needed (1 more such item)"),
+        (["2025-06-14", "now"], 1, "'now', a time is needed"),
+        (["2025-06-14", "today"], 1, "'today', a time is needed"),
+        (["2025-06-14", None, "14/06/2025"], 2, "'14/06/2025', a time is needed"),
+        (["2025-06-14", "2025-06-14T10:00:00Z"], 1, "'2025-06-14T10:00:00Z', with a zone, where"),
+        (["2025-06-14", "1749900000"], 1, "'1749900000', where the rows above hold dates"),
+        ([1.7e12, 1.7e9], 1, "'1700000000.0', which reads as seconds, where others read as milliseconds"),
+        ([1e300], 0, "'1e+300', a time is needed"),
+    ],
+)
+def test_what_is_no_time_is_refused_by_item(values, item, value):
+    with pytest.raises(InputError) as caught:
+        young(values, 11)
+    assert caught.value.place == "column 'added'"
+    assert caught.value.message.startswith(f"of item {item} is {value}")
+    assert caught.value.remedy
+
+
+def test_a_column_of_another_kind():
+    with pytest.raises(InputError, match="column 'added' holds values of type bool; times are needed"):
+        young([True, False], 11)
 
 
 def test_no_such_column():

@@ -109,6 +109,9 @@ def test_no_likeness_where_the_model_knows_none(tmp_path):
         ("history=" + "x" * 257, "history.0", "is longer than 256 characters"),
         ("user=1007&user=1008", "user", "is there twice"),
         ("user=1007&usr=1", "usr", "is not a name known here"),
+        ("user=%ff", "query", "is not UTF-8"),
+        ("history=53&history=%ed%a0%80", "query", "is not UTF-8"),
+        ("%c3=1", "query", "is not UTF-8"),
         ("user=1007&skip_unknown=perhaps", "skip_unknown", "'perhaps': "),
         ("&".join(f"history={item}" for item in range(1001)), "history", "1,001 items are more than 1,000"),
     ],
@@ -154,6 +157,27 @@ def test_an_unknown_name_is_told_the_nearest(client):
 )
 def test_bad_bodies(client, body):
     error(client.post("/recommend", content=body, headers={"content-type": "application/json"}), 422)
+
+
+@pytest.mark.parametrize(
+    ("body", "place", "message"),
+    [
+        (b'{"\\ud800": 1}', "\ud800", "is not a name known here"),
+        (b'{"user": "\\ud800"}', "user", "'\\ud800': "),
+        (b'{"history": ["53", "\\udfff"]}', "history.1", "'\\udfff': "),
+        (b'{"user": "1007", "k": 5, "user": "1008"}', "body", "the key 'user' stands twice"),
+        (b'{"user": {"a": 1, "a": 2}}', "body", "the key 'a' stands twice"),
+    ],
+)
+def test_bodies_that_say_no_one_thing(client, body, place, message, caplog):
+    found = error(client.post("/recommend", content=body, headers={"content-type": "application/json"}), 422)
+    assert found["place"] == place
+    assert found["message"].startswith(message)
+    assert not caplog.records
+
+
+def test_likeness_of_what_is_no_text(client):
+    assert error(client.get("/similar?item=%ff"), 422)["message"] == "is not UTF-8"
 
 
 def test_a_body_of_another_kind(client):

@@ -120,6 +120,24 @@ def test_a_client_that_does_not_go_on(quick, begun):
         wait_for_the_end(connection)
 
 
+def test_a_client_that_goes_in_mid_body_leaves_no_trace_in_the_log(quick, caplog):
+    with quick.connect() as connection:
+        connection.sendall(
+            b"POST /recommend HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+            b"Content-Length: 100\r\n\r\n{"
+        )
+
+    def counted():
+        connection = http.client.HTTPConnection("127.0.0.1", quick.port, timeout=30)
+        connection.request("GET", "/metrics")
+        found = connection.getresponse().read()
+        connection.close()
+        return b'recsys_refused_total{reason="gone"}' in found
+
+    assert wait_until(counted, 10)
+    assert not [record for record in caplog.records if record.name.startswith("recsys")]
+
+
 def test_a_client_that_sends_a_letter_now_and_then(quick):
     with quick.connect() as connection:
         ended = threading.Event()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 
+import pandas as pd
 import pytest
 from made import spec, world
 from made.runs import finished_run
@@ -122,6 +123,49 @@ class TestRefusal:
     def test_of_something_else(self, left, manifest):
         (left / "manifest.json").write_text(manifest)
         assert "manifest.json: is not that of one comparison" in self.refusal(left)
+
+    @pytest.mark.parametrize(
+        "manifest",
+        [
+            "[" * 100_000,
+            '{"run_key": "x", "mlflow_run_id": "y"}',
+            '{"run_key": "x", "mlflow_run_id": "y", "failures": 3}',
+            '{"run_key": "x", "mlflow_run_id": "y", "failures": {}, "run_key": "z"}',
+        ],
+    )
+    def test_made_by_somebody_else(self, left, manifest):
+        (left / "manifest.json").write_text(manifest)
+        assert "manifest.json: is not that of one comparison" in self.refusal(left)
+
+    @pytest.mark.parametrize(
+        ("name", "text"),
+        [
+            ("leaderboard.csv", "a,b\n1,2\n"),
+            ("leaderboard.csv", "model,status\npopularity,ok\n"),
+            ("leaderboard.csv", ""),
+            ("leaderboard.csv", "without noisy"),
+            ("per_user.parquet", "PAR1 and no more"),
+            ("per_user.parquet", "of other columns"),
+            ("manifest.json", "passports"),
+            ("manifest.json", "source"),
+            ("manifest.json", "versions"),
+            ("manifest.json", "split"),
+        ],
+    )
+    def test_before_a_run_is_opened(self, left, tracker, name, text):
+        path = left / name
+        manifest = json.loads((left / "manifest.json").read_text())
+        if name == "manifest.json":
+            text = json.dumps({key: value for key, value in manifest.items() if key != text})
+        elif text == "without noisy":
+            text = "".join(line for line in path.read_text().splitlines(True) if "noisy" not in line)
+        path.write_text(text)
+        if text == "of other columns":
+            pd.DataFrame({"user": [1]}).to_parquet(path)
+        with pytest.raises(InputError, match="holds a file that is not as a comparison writes it") as caught:
+            log_result(read_result(left), tracker)
+        assert caught.value.remedy == "name a folder that `recsys compare` has written"
+        assert tracker.find("made", KEY) is None
 
     def test_a_copy_elsewhere_serves_as_well(self, left, tmp_path):
         shutil.copytree(left, tmp_path / "copy")
