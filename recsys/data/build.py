@@ -15,6 +15,7 @@ from recsys.data.features import describe
 from recsys.data.ids import encode
 from recsys.data.raw import Raw
 from recsys.data.rows import Rows, drop_rare, settle
+from recsys.data.shown import short
 from recsys.data.text import count, more_rows
 from recsys.errors import InputError
 
@@ -152,7 +153,7 @@ class Space:
             which = self.ids[self.listed].tolist()[again[0]]
             raise InputError(
                 f"{name}, row {line:,}",
-                f"{self.kind} {which!r} is listed a second time{more_rows(len(again) - 1, line)}",
+                f"{self.kind} {short(repr(which))} is listed a second time{more_rows(len(again) - 1, line)}",
                 f"leave one row for each {self.kind}",
             )
 
@@ -170,7 +171,7 @@ class Space:
 
 
 def _some(ids: NDArray[Any]) -> str:
-    return ", ".join(repr(one) for one in ids[:NAMED].tolist()) + (", …" if len(ids) > NAMED else "")
+    return ", ".join(short(repr(one)) for one in ids[:NAMED].tolist()) + (", …" if len(ids) > NAMED else "")
 
 
 def _column(raw: Raw, name: str, kind: type) -> NDArray[Any] | None:
@@ -203,7 +204,7 @@ def _refuse_duplicates(raw: Raw, users: Space, items: Space, again: IntArray, fi
     here = "row" if before == name else f"{before}, row"
     raise InputError(
         f"{name}, row {line:,}",
-        f"user {user!r} and item {item!r} are in {here} {before_line:,} already{more}",
+        f"user {short(repr(user))} and item {short(repr(item))} are in {here} {before_line:,} already{more}",
         "say what to do with them, data.duplicates: first, last, sum or keep",
     )
 
@@ -221,9 +222,10 @@ def _refuse_too_little(raw: Raw, rows: Rows, account: dict[str, int], users: Spa
     for space, codes in ((users, rows.user), (items, rows.item)):
         if codes.min() == codes.max():
             other = "item" if space.kind == "user" else "user"
+            only = short(repr(space.ids[codes[:1]].tolist()[0]))
             raise InputError(
                 place,
-                f"all {count(len(rows), 'row')} are of one {space.kind}, {space.ids[codes[:1]].tolist()[0]!r}",
+                f"all {count(len(rows), 'row')} are of one {space.kind}, {only}",
                 f"at least two users and two items are needed; is data.columns.{space.kind} the right column?"
                 if account["read"] == account["kept"]
                 else f"lower data.min_{other}_count and data.min_{space.kind}_count",

@@ -10,6 +10,7 @@ import pandas as pd
 from scipy import sparse
 
 from recsys.data.dataset import Entities, Kind
+from recsys.data.shown import quoted, short
 from recsys.data.values import MISSING
 from recsys.errors import InputError
 
@@ -89,6 +90,11 @@ def one_hot(
 
 def _describe(values: pd.Series, name: str, place: str) -> tuple[pd.Series, Kind]:
     present = values.dropna()
+    is_list = len(present) > 0 and isinstance(present.iloc[0], (list, tuple, set, np.ndarray))
+    if is_list:
+        return _joined(values, name, place), "text" if name == TITLE else "labels"
+    if name == TITLE:
+        return _read_text(_stripped(values), name)
     if _is_number(values.dtype):
         return values.astype("float64").where(np.isfinite(values.astype("float64"))), "number"
     if pd.api.types.is_datetime64_any_dtype(values.dtype):
@@ -96,13 +102,15 @@ def _describe(values: pd.Series, name: str, place: str) -> tuple[pd.Series, Kind
         moments = values.dt.tz_localize(None).to_numpy()
         days = (moments - np.array(0, moments.dtype)) / np.timedelta64(1, "D")
         return pd.Series(days, index=values.index), "number"
-    if len(present) and isinstance(present.iloc[0], (list, tuple, set, np.ndarray)):
-        return _joined(values, name, place), "labels"
     if pd.api.types.is_bool_dtype(present.infer_objects().dtype):
         return values.map({True: "true", False: "false"}).astype("str"), "category"
+    return _read_text(_stripped(values), name)
+
+
+def _stripped(values: pd.Series) -> pd.Series:
+    """As text without white space around it, NaN where it marks a missing value."""
     text = values.astype("str").str.strip()
-    text = text.mask(text.isin(MISSING))
-    return _read_text(text, name)
+    return text.mask(text.isin(MISSING))
 
 
 def _read_text(text: pd.Series, name: str) -> tuple[pd.Series, Kind]:
@@ -132,12 +140,16 @@ def _joined(values: pd.Series, name: str, place: str) -> pd.Series:
     def join(labels: Any) -> str | float:
         if not isinstance(labels, (list, tuple, set, np.ndarray)):
             return np.nan
-        texts = [str(label).strip() for label in _in_order(labels) if label is not None]
+        texts = [str(label).strip() for label in _in_order(labels) if not _is_none(label)]
         if any(SEPARATOR in text for text in texts):
-            raise InputError(place, f"a label of column '{name}' holds '|', which separates labels", "replace it")
+            raise InputError(place, f"a label of column {quoted(name)} holds '|', which separates labels", "replace it")
         return SEPARATOR.join(text for text in texts if text) or np.nan
 
     return values.map(join).astype("str")
+
+
+def _is_none(label: Any) -> bool:
+    return label is None or label != label
 
 
 def _in_order(labels: Iterable[Any]) -> Iterable[Any]:
@@ -165,7 +177,8 @@ def _known_quantiles(
     try:
         lows = np.array([float(level.partition(" to ")[0]) for level in levels])
     except ValueError as error:
-        message = f"column '{column}' holds numbers, and held other things when the model was fitted ({error})"
+        held = f"held other things when the model was fitted ({short(str(error))})"
+        message = f"column {quoted(column)} holds numbers, and {held}"
         raise InputError("features", message, "fit the model anew, or name another column") from error
     present = values.dropna()
     codes = np.searchsorted(lows, present.to_numpy(dtype=np.float64), side="right") - 1

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import glob
-import gzip
 import hashlib
-import zlib
-from collections.abc import Callable
+import os
+import re
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from recsys.errors import InputError, nearest
+from recsys.data.shown import short
+from recsys.data.unpack import unpacked
+from recsys.errors import InputError, nearest, require_regular
 from recsys.store import file_digest
 
 TEXT = (".csv", ".tsv", ".txt", ".dat")
@@ -51,7 +53,7 @@ def content(path: Path) -> bytes:
         stored = path.read_bytes()
     except OSError as error:
         raise _unreadable(str(path), error) from error
-    return _unpacked(str(path), stored) if path.suffix == ".gz" else stored
+    return unpacked(str(path), stored) if _is_packed(path.name) else stored
 
 
 def ending(name: str) -> str:
@@ -74,21 +76,67 @@ def _local(path: Path) -> InputFile:
 
 
 def _local_files(path: str, field: str) -> list[Path]:
-    given = Path(path).expanduser()
+    try:
+        given = Path(path).expanduser()
+        _refuse_no_file(given)
+    except OSError as error:  # such as a name that is too long
+        raise _unreadable(short(path), error) from error
+    except RuntimeError as error:
+        raise InputError(field, f"the path {path} names a user who is not known here", "write it in full") from error
     if given.is_dir():
-        inside = [file for file in given.rglob("*") if file.is_file()]
+        inside = list(_inside(given))
         tables = [file for file in inside if is_table(file.relative_to(given).as_posix())]
+        for table in tables:
+            _refuse_no_file(table)
         return _some(sorted(tables), field, path, f"the folder {path} holds no table", [file.name for file in inside])
     if given.exists():
         return [given]
     if any(character in path for character in "*?["):
         matching = map(Path, glob.glob(str(given), recursive=True))  # noqa: PTH207  (pathlib's matches hidden files too)
-        found = sorted(file for file in matching if file.is_file())
+        found = sorted(file for file in matching if not file.is_dir())
+        for file in found:
+            _refuse_no_file(file)
         return _some(found, field, path, f"no file matches {path}", [])
     beside = [file.name for file in given.parent.iterdir()] if given.parent.is_dir() else []
     close = nearest(given.name, beside)
     remedy = f"did you mean {given.parent / close}?" if close else f"looked in {given.parent.absolute()}"
     raise InputError(field, f"there is no file {path}", remedy)
+
+
+def _inside(folder: Path) -> Iterator[Path]:
+    """All that is below a folder but for folders, and what is in hidden ones.
+
+    Raises InputError where one cannot be read, or is a link to tables that are not below the folder themselves.
+    """
+
+    def refuse(error: OSError) -> None:
+        raise _unreadable(str(error.filename), error) from error
+
+    links = []
+    for root, folders, files in os.walk(folder, onerror=refuse):
+        folders[:] = [name for name in folders if not _is_hidden(name)]
+        links += [Path(root, name) for name in folders if Path(root, name).is_symlink()]
+        yield from (Path(root, name) for name in files)
+    for link in links:
+        _refuse_link(link, folder)
+
+
+def _refuse_link(link: Path, folder: Path) -> None:
+    """Raise InputError where a link leads to a folder with tables that are not read as part of this one."""
+    target, whole = link.resolve(), folder.resolve()
+    if target.is_relative_to(whole) and is_table((target.relative_to(whole) / "x.csv").as_posix()):
+        return
+    for root, _, files in os.walk(target):
+        if any(is_table((Path(root, name).relative_to(target)).as_posix()) for name in files):
+            message = "is a link to a folder with tables, and links to folders are not followed"
+            raise InputError(str(link), message, "put the tables there, or give the link a name with a dot in front")
+
+
+def _refuse_no_file(path: Path) -> None:
+    """Raise InputError where a path is a pipe or a device, or a link that leads nowhere."""
+    require_regular(path)
+    if path.is_symlink() and not path.exists():
+        raise InputError(str(path), "is a link that leads to no file", "mend the link, or leave it out")
 
 
 def _some(files: list[Any], field: str, path: str, message: str, inside: list[str]) -> list[Any]:
@@ -100,31 +148,38 @@ def _some(files: list[Any], field: str, path: str, message: str, inside: list[st
 
 def is_table(name: str) -> bool:
     """Whether a file below a folder is one of its tables: engines mark their own files with a dot or underscore."""
-    hidden = any(part.startswith((".", "_")) for part in PurePosixPath(name).parts)
+    hidden = any(_is_hidden(part) for part in PurePosixPath(name).parts)
     return not hidden and ending(name) in (*TEXT, *PARQUET)
+
+
+def _is_hidden(name: str) -> bool:
+    return name.startswith((".", "_"))
+
+
+def _is_packed(name: str) -> bool:
+    return name.lower().endswith(".gz")
 
 
 def _remote(uri: str, field: str) -> list[InputFile]:
     import fsspec.core
 
-    protocol = uri.split("://", 1)[0]
+    protocol, shown = uri.split("://", 1)[0], without_secrets(uri, uri)
     try:
         system, path = fsspec.core.url_to_fs(uri)
+        found = _remote_files(system, path, field, shown)
+    except InputError:
+        raise
     except ImportError as error:
         raise InputError(
             field, f"{protocol}:// needs a package that is not installed ({error})", "install it"
         ) from error
-    except ValueError as error:
-        raise InputError(
-            field, f"'{protocol}' is no known kind of file system", "see fsspec.io for those there are"
-        ) from error
-    try:
-        found = _remote_files(system, path, field, uri)
-    except InputError:
-        raise
     except Exception as error:  # every file system has its own errors
-        raise _unreadable(uri, error) from error
-    return [_remote_file(system, path, f"{protocol}://{path.lstrip('/')}") for path in found]
+        if "Protocol not known" in str(error):
+            raise InputError(
+                field, f"'{protocol}' is no known kind of file system", "see fsspec.io for those there are"
+            ) from error
+        raise _unreadable(shown, error, uri) from None
+    return [_remote_file(system, path, uri) for path in found]
 
 
 def _remote_files(system: Any, path: str, field: str, uri: str) -> list[str]:
@@ -139,26 +194,38 @@ def _remote_files(system: Any, path: str, field: str, uri: str) -> list[str]:
     return [path]
 
 
-def _remote_file(system: Any, path: str, name: str) -> InputFile:
+def _remote_file(system: Any, path: str, uri: str) -> InputFile:
+    """A file of the file system that this address means."""
+    full = path if "://" in path else f"{uri.split('://', 1)[0]}://{path.lstrip('/')}"
+    name = without_secrets(full, uri)
+
     def stored() -> bytes:
         try:
             return system.cat_file(path)
         except Exception as error:  # every file system has its own errors
-            raise _unreadable(name, error) from error
+            raise _unreadable(name, error, uri) from None
 
-    def unpacked() -> bytes:
-        return _unpacked(name, stored()) if path.endswith(".gz") else stored()
+    def content() -> bytes:
+        return unpacked(name, stored()) if _is_packed(path) else stored()
 
-    return InputFile(name, unpacked, lambda: hashlib.sha256(stored()).hexdigest())
-
-
-def _unpacked(name: str, packed: bytes) -> bytes:
-    try:
-        return gzip.decompress(packed)
-    except (OSError, EOFError, zlib.error) as error:
-        raise InputError(name, f"the file is damaged or not made by gzip ({error})", "get it again") from error
+    return InputFile(name, content, lambda: hashlib.sha256(stored()).hexdigest())
 
 
-def _unreadable(name: str, error: Exception) -> InputError:
+def without_secrets(text: str, uri: str) -> str:
+    """Words about an address, without the names, passwords and options that the address holds.
+
+    >>> without_secrets("login of 'xyz' at ftp://me:xyz@h/a.csv?key=7", "ftp://me:xyz@h/a.csv?key=7")
+    "login of '***' at ftp://h/a.csv?key=***"
+    """
+    text = re.sub(r"(?<=://)[^/@\s]*@", "", text)
+    text = re.sub(r"([?&][^=&\s]+=)[^&\s]+", r"\1***", text)
+    secrets = re.findall(r"://[^/@\s]*:([^/@\s]+)@|[?&][^=&\s]+=([^&\s]{4,})", uri)
+    for secret in sorted({one for pair in secrets for one in pair if one}, key=len, reverse=True):
+        text = text.replace(secret, "***")
+    return text
+
+
+def _unreadable(name: str, error: Exception, uri: str = "") -> InputError:
     reason = getattr(error, "strerror", None) or str(error).strip() or type(error).__name__
+    reason = without_secrets(short(reason.splitlines()[0], 200), uri)
     return InputError(name, f"the file cannot be read ({reason})", "name one that can be read")

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from recsys.data.shown import listed
 from recsys.data.tables import Table
 from recsys.data.values import NUMBER, Column
 from recsys.errors import InputError
@@ -61,7 +62,7 @@ def _the_only_other(role: str, found: dict[str, str], table: Table, columns: dic
         return free[0]
     raise InputError(
         table.name,
-        f"no column looks like the {role}s; it has: {', '.join(table.header)}",
+        f"no column looks like the {role}s; it has: {listed(table.header)}",
         f"rename the column to '{role}', or write a spec with data.columns: {{user: NAME, item: NAME}}",
     )
 

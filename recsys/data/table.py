@@ -11,9 +11,11 @@ import pyarrow as pa
 from recsys.config import FloatArray, IntArray
 from recsys.data.as_of import refuse_no_times, rows_until
 from recsys.data.config import Columns, TableData
+from recsys.data.features import TITLE
 from recsys.data.raw import Clock, Origin, Raw
+from recsys.data.shown import quoted, short
 from recsys.data.tables import Table
-from recsys.data.values import Column, ids, numbers, order, times
+from recsys.data.values import Column, ids, numbers, order, refuse_beyond_numbers, times
 from recsys.errors import InputError
 
 
@@ -182,14 +184,39 @@ def entities_of(found: dict[str, Column], kind: str, id_column: str) -> pd.DataF
 
 def _feature(column: Column) -> pd.Series:
     data, kind = column.data, column.data.type
+    if not _is_flat(kind):
+        message = f"column {quoted(column.name)} of type {short(str(kind))} holds values within values"
+        raise InputError(column.file(), message, "write each as a column of its own, or leave the column out")
+    refuse_beyond_numbers(column)
     try:
-        if pa.types.is_binary(kind) or pa.types.is_large_binary(kind):
+        if _is_binary(kind) or (column.name == TITLE and not pa.types.is_nested(kind)):
             data = data.cast(pa.string())
+        elif pa.types.is_date(kind):
+            data = data.cast(pa.timestamp("s" if pa.types.is_date32(kind) else "ms"))
+        if _is_list(kind) and pa.types.is_integer(kind.value_type):
+            # Beside a missing one, pandas would make them 1.0.
+            data = data.cast(pa.list_(pa.string()))
         return data.to_pandas()
     except (pa.ArrowException, ValueError, OverflowError) as error:
         reason = str(error).splitlines()[0][:200]
-        message = f"column '{column.name}' of type {kind} holds values that cannot be read ({reason})"
+        message = f"column {quoted(column.name)} of type {short(str(kind))} holds values that cannot be read ({reason})"
         raise InputError(column.file(), message, "mend them, or leave the column out") from error
+
+
+def _is_flat(kind: pa.DataType) -> bool:
+    """Whether values of a type are one value each, or lists of such."""
+    if not pa.types.is_nested(kind):
+        return True
+    inner = kind.value_type if _is_list(kind) else kind
+    return not pa.types.is_nested(inner) and not _is_binary(inner)
+
+
+def _is_list(kind: pa.DataType) -> bool:
+    return pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)
+
+
+def _is_binary(kind: pa.DataType) -> bool:
+    return pa.types.is_binary(kind) or pa.types.is_large_binary(kind) or pa.types.is_fixed_size_binary(kind)
 
 
 def _sessions(path: str, columns: Columns) -> Part:

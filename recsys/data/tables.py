@@ -15,13 +15,15 @@ import pyarrow.parquet as pq
 from recsys.config import BoolArray
 from recsys.data.files import InputFile, find
 from recsys.data.raw import Origin
+from recsys.data.shown import listed, quoted
 from recsys.data.text import TextFile, more_rows, open_text
 from recsys.data.values import MISSING, Column, is_text
 from recsys.errors import InputError
 
 # Types for which Arrow lacks most functions, and those that take their place.
 PLAIN = {pa.string_view(): pa.string(), pa.float16(): pa.float32()}
-# What Arrow raises for bytes that do not fit.
+# What Arrow says of lists of fixed size of which one is missing, and raises for bytes that do not fit.
+FIXED_SIZE = "all lists to be of size"
 DAMAGED = (pa.ArrowException, OSError, UnicodeDecodeError, MemoryError)
 
 
@@ -45,7 +47,7 @@ class ParquetFile:
         names = tuple(self.file.schema_arrow.names)
         twice = [column for position, column in enumerate(names) if column in names[:position]]
         if twice:
-            raise InputError(self.name, f"two columns are named '{twice[0]}'", "rename one of them")
+            raise InputError(self.name, f"two columns are named {quoted(twice[0])}", "rename one of them")
         return names
 
     def read(self, columns: Sequence[str], types: Mapping[str, pa.DataType]) -> pa.Table:
@@ -54,6 +56,9 @@ class ParquetFile:
             table = self.file.read(columns=list(columns)).select(list(columns))
             table.validate(full=True)
         except DAMAGED as error:
+            if FIXED_SIZE in str(error):
+                message = "a column of lists of fixed size has rows without a list, which cannot be read"
+                raise InputError(self.name, message, "write lists of any size, or leave the column out") from error
             raise self._damaged(error) from error
         return table.cast(pa.schema([field.with_type(PLAIN.get(field.type, field.type)) for field in table.schema]))
 
@@ -98,7 +103,7 @@ class Table:
         """Raise InputError where the column names look like values."""
         if all(_is_data(column) for column in self.header):
             raise InputError(
-                self.name, f"the first line is '{', '.join(self.header)}'", "a header line with column names is needed"
+                self.name, f"the first line is '{listed(self.header)}'", "a header line with column names is needed"
             )
 
     def read(self, names: Sequence[str], encoded: Sequence[str] = ()) -> dict[str, Column]:
@@ -136,13 +141,13 @@ class Table:
 
     def _different(self, name: str, types: set[pa.DataType]) -> InputError:
         found = " in one file and ".join(sorted(map(str, types)))
-        return InputError(self.name, f"column '{name}' is {found} in another", "use one type")
+        return InputError(self.name, f"column {quoted(name)} is {found} in another", "use one type")
 
     def _refuse_other_columns(self, other: TextFile | ParquetFile) -> None:
         theirs = {name for name in other.header if name}
         missing, extra = [name for name in self.header if name not in theirs], sorted(theirs - set(self.header))
         if missing or extra:
-            differs = [f"{what} {', '.join(names)}" for what, names in (("without", missing), ("with", extra)) if names]
+            differs = [f"{what} {listed(names)}" for what, names in (("without", missing), ("with", extra)) if names]
             raise InputError(
                 other.name,
                 f"its columns are not those of {self.name}: {' and '.join(differs)}",
@@ -152,7 +157,7 @@ class Table:
 
 def no_column(table: str, name: str, header: Sequence[str], role: str, hint: str = "") -> InputError:
     """What to say where a column is not there. role: the setting that names it. hint: what else to say."""
-    return InputError(role, f"{table} has no column '{name}'", f"it has: {by_likeness(name, header)}{hint}")
+    return InputError(role, f"{table} has no column {quoted(name)}", f"it has: {by_likeness(name, header)}{hint}")
 
 
 def by_likeness(name: str, known: Sequence[str], most: int | None = None) -> str:
@@ -161,7 +166,7 @@ def by_likeness(name: str, known: Sequence[str], most: int | None = None) -> str
     if first is None:
         return "nothing"
     names = [first, *(other for other in known if other != first)]
-    return ", ".join(names[:most]) + (", …" if len(names[:most]) < len(names) else "")
+    return listed(names[:most]) + (", …" if len(names[:most]) < len(names) else "")
 
 
 def _open(file: InputFile) -> TextFile | ParquetFile:

@@ -13,10 +13,12 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.csv as pacsv
 
 from recsys.config import IntArray
 from recsys.data.encoding import LONGEST_LINE, as_utf8, refuse_long_lines, refuse_other_encodings
+from recsys.data.shown import quoted
 from recsys.errors import InputError
 
 SEPARATORS = (",", "\t", ";", "|", "::")
@@ -25,6 +27,7 @@ UNIT_SEPARATOR = "\x1f"
 BLOCK = 4 << 20
 LARGEST_BLOCK = 64 << 20
 SNIFFED = 1 << 16
+SNIFFED_LINES = 1000
 # The default, 128 KB, is below the longest line; it belongs to the whole process.
 csv.field_size_limit(LARGEST_BLOCK)
 
@@ -35,7 +38,8 @@ class TextFile:
 
     name: as error messages show it. separator: one of SEPARATORS. header: the column names; an empty one cannot be
     read. body: where the data begin, in bytes. first_line: the number of the line they begin on. quoted: whether double
-    quotes protect separators and line ends (RFC 4180).
+    quotes protect separators and line ends (RFC 4180). ends_in_separator: whether the rows do and the header does not:
+    the last, empty name of the header is then none of its own, and no row may hold a value there.
     """
 
     name: str
@@ -45,6 +49,7 @@ class TextFile:
     body: int
     first_line: int
     quoted: bool = True
+    ends_in_separator: bool = False
 
     def read(self, columns: Sequence[str], types: Mapping[str, pa.DataType] = MappingProxyType({})) -> pa.Table:
         """These columns, of the types given, else strings.
@@ -54,7 +59,9 @@ class TextFile:
         if self.is_empty():
             return pa.table({name: pa.array([], types.get(name, pa.string())) for name in columns})
         try:
-            return self._arrow(columns, types)
+            if not self.ends_in_separator:
+                return self._arrow(columns, types)
+            table = self._arrow([*columns, self._names()[-1]], types)
         except pa.ArrowInvalid as error:
             self._refuse_ragged()
             broken = self._broken_quote() if self.quoted else None
@@ -65,10 +72,21 @@ class TextFile:
                 self.name, f"cannot be read as a table ({reason})", "is it one? See docs/data.md"
             ) from error
 
+        self._refuse_beyond(table.column(len(columns)))
+        return table.select(range(len(columns)))
+
+    def _refuse_beyond(self, column: pa.ChunkedArray) -> None:
+        """Raise InputError for the first row with a value in the column that the header does not name."""
+        rows = np.flatnonzero(pc.not_equal(pc.utf8_trim_whitespace(column), "").to_numpy())
+        if len(rows):
+            line, value = self.line(int(rows[0])), column[int(rows[0])].as_py()
+            message = f"{quoted(value)} stands below no column name{more_rows(len(rows) - 1, line)}"
+            raise InputError(f"{self.name}, row {line:,}", message, "name the column in the header, or leave it out")
+
     def starts_whole(self, column: str) -> bool:
         """Whether the first rows hold integers in this column: a sign of what is below, no promise."""
         place = self.header.index(column)
-        first = [fields[place : place + 1] for _, fields in itertools.islice(self.records(), 50)]
+        first = [fields[place : place + 1] for _, fields in itertools.islice(self.records(SNIFFED_LINES), 50)]
         return all(field and field[0].isdigit() for field in first)
 
     def is_empty(self) -> bool:
@@ -84,9 +102,13 @@ class TextFile:
                 return line
         return self.first_line + row
 
-    def records(self) -> Iterator[tuple[int, list[str]]]:
-        """Every row of data in plain Python, with the number of its line: slow, for messages."""
-        reader = csv.reader(_single(self._lines(), self.separator), **_dialect(self.separator, self.quoted))
+    def records(self, n_lines: int | None = None) -> Iterator[tuple[int, list[str]]]:
+        """Every row of data in plain Python, with the number of its line: slow, for messages.
+
+        n_lines: how many lines to look at, empty ones too; None: all.
+        """
+        lines = itertools.islice(self._lines(), n_lines)
+        reader = csv.reader(_single(lines, self.separator), **_dialect(self.separator, self.quoted))
         line = self.first_line
         try:
             for fields in reader:
@@ -119,8 +141,7 @@ class TextFile:
             check_utf8=False,
             strings_can_be_null=False,
         )
-        names = [name or f"\x00{position}" for position, name in enumerate(self.header)]
-        block = BLOCK
+        names, block = self._names(), BLOCK
         while True:
             options = pacsv.ReadOptions(column_names=names, block_size=block)
             try:
@@ -130,6 +151,10 @@ class TextFile:
                 if "straddl" not in str(error) or block >= LARGEST_BLOCK:
                     raise
                 block *= 16
+
+    def _names(self) -> list[str]:
+        """The column names, with others in place of the empty ones."""
+        return [name or f"\x00{position}" for position, name in enumerate(self.header)]
 
     def _n_rows(self) -> int:
         """Rows of data, or -1 where they are ragged."""
@@ -222,15 +247,18 @@ def open_text(name: str, content: bytes) -> TextFile:
     names = tuple(column.strip() for column in header)
     rest = csv.reader(_single(lines[n_lines:], separator), **_dialect(separator, separator != "::"))
     first = next((fields for fields in _first(rest, 50) if fields), header)
-    if len(first) == len(names) + 1 and not first[-1]:
-        names = (*names, "")  # every row ends in a separator, the header does not
+    ends_in_separator = len(first) == len(names) + 1 and not first[-1]
+    if ends_in_separator:
+        names = (*names, "")
     if not any(names):
         raise InputError(name, "the first line names no column", "a header line with column names is needed")
     twice = [column for position, column in enumerate(names) if column and column in names[:position]]
     if twice:
-        raise InputError(name, f"two columns are named '{twice[0]}'", "rename one of them")
+        raise InputError(name, f"two columns are named {quoted(twice[0])}", "rename one of them")
     body = len("".join(lines[:n_lines]).encode())
-    return TextFile(name, content, separator, names, body, n_lines + 1, quoted=separator != "::")._settle_quotes()
+    quoted_values = separator != "::"
+    file = TextFile(name, content, separator, names, body, n_lines + 1, quoted_values, ends_in_separator)
+    return file._settle_quotes()
 
 
 def headless(name: str, content: bytes, separator: str, names: Sequence[str], encoding: str = "utf-8") -> TextFile:

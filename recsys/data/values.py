@@ -15,7 +15,10 @@ from numpy.typing import NDArray
 
 from recsys.config import BoolArray, FloatArray, IntArray
 from recsys.data.raw import Origin, locate, origins_of
+from recsys.data.shown import quoted
 from recsys.data.text import more_rows
+from recsys.data.times import MICRO
+from recsys.data.times import UNITS, YEAR_1, YEAR_10000, in_calendar, is_plausible, unit_of
 from recsys.errors import InputError
 
 NUMBER = r"^\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\s*$"
@@ -25,21 +28,9 @@ ZONED = r"\d[T ]\d{2}.*([zZ]|[+-]\d{2}(:?\d{2})?)$"
 MISSING = ("", "nan", "NaN", "NAN", "null", "Null", "NULL", "None", "<NA>", "NaT", "n/a", "N/A", "\\N")
 
 A_TIME = "seconds since 1970, or ISO 8601 such as 2024-01-31 or 2024-01-31T12:00:00+01:00"
-MICRO = 1_000_000
-# Times since 1970 in these units: name, largest absolute value read so, and microseconds of one.
-UNITS = (
-    ("seconds", 1e11, MICRO),
-    ("milliseconds", 1e14, 1000),
-    ("microseconds", 1e17, 1),
-    ("nanoseconds", 1e20, 0.001),
-)
-# Microseconds in a unit of Arrow's times, and those of the first and last year of the calendar.
+MEND = "mend that row"
+# Microseconds in a unit of Arrow's times.
 STORED = {"s": MICRO, "ms": 1000, "us": 1, "ns": 0.001, "day": 86_400 * MICRO}
-YEAR_1, YEAR_10000 = -62_135_596_800 * MICRO, 253_402_300_800 * MICRO
-# Between 1973 and 2286 in seconds: a value that cannot well be a small one of a finer unit.
-PLAUSIBLE = (1e8, 1e10)
-# Dates written as numbers.
-FIRST_DATE, LAST_DATE = 1900_01_01, 2100_12_31
 
 
 # Puts a value that does not fit into words: what is wrong with it, and what to do.
@@ -111,11 +102,20 @@ def numbers(column: Column) -> FloatArray:
     return found
 
 
+def refuse_beyond_numbers(column: Column) -> None:
+    """Raise InputError for the first infinite number or date beyond the calendar, of a column that may miss values."""
+    if pa.types.is_floating(column.data.type):
+        column.refuse(np.isinf(column.data.to_numpy()), _no_number)
+    elif pa.types.is_date(column.data.type):
+        _refuse_beyond_calendar(column)
+
+
 def times(column: Column) -> IntArray:
     """The column as microseconds since 1970, UTC, int64, (n,).
 
-    Numbers are seconds, or milliseconds to nanoseconds where they are too large for seconds; all values of a column
-    share one unit. Text is ISO 8601, in UTC where no zone is given.
+    Numbers are seconds, or milliseconds to nanoseconds where they are too large for seconds, or dates such as 20240131
+    where at least half of them are; all values of a column share one unit. Text is ISO 8601, in UTC where no zone is
+    given.
 
     Raises InputError where a value is missing or no time, or where two kinds of time are mixed.
     """
@@ -204,26 +204,26 @@ def _no_number(value: Any) -> tuple[str, str]:
         return _shown(value) + "a number is needed", "fill it or leave the row out"
     text = str(value).strip()
     if DECIMAL_COMMA.fullmatch(text):
-        return f"'{text}', a number is needed", "write decimals with a point, as in 4.5"
+        return f"{quoted(text)}, a number is needed", "write decimals with a point, as in 4.5"
     if re.fullmatch(r"[+-]?inf(inity)?", text, re.IGNORECASE) or re.match(NUMBER, text):
-        return f"'{text}', a finite number is needed", "mend that row"
-    return f"'{text}', a number is needed", "mend that row"
+        return f"{quoted(text)}, a finite number is needed", MEND
+    return f"{quoted(text)}, a number is needed", MEND
 
 
 def _no_time(value: Any) -> tuple[str, str]:
     if _is_missing(value):
         return _shown(value) + "a time is needed", "fill it or leave the row out"
-    return f"'{value}', a time is needed", f"write {A_TIME}"
+    return f"{quoted(value)}, a time is needed", f"write {A_TIME}"
 
 
 def _no_id(value: Any) -> tuple[str, str]:
     if _is_missing(value):
         return _shown(value) + "an id is needed", "leave the row out"
-    return f"'{value}', an id is an integer or a string", "mend that row"
+    return f"{quoted(value)}, an id is an integer or a string", MEND
 
 
 def _mixed(how: str, remedy: str) -> Explain:
-    return lambda value: (f"'{value}', {how}", remedy)
+    return lambda value: (f"{quoted(value)}, {how}", remedy)
 
 
 def _is_missing(value: Any) -> bool:
@@ -232,7 +232,7 @@ def _is_missing(value: Any) -> bool:
 
 def _shown(value: Any) -> str:
     """A missing value, as the start of a sentence."""
-    return "empty, " if value is None or not str(value).strip() else f"'{value}', which marks a missing value; "
+    return "empty, " if value is None or not str(value).strip() else f"{quoted(value)}, which marks a missing value; "
 
 
 def _nulls(column: Column) -> BoolArray:
@@ -267,14 +267,26 @@ def _text_ids(column: Column, optional: bool = False) -> pd.Series:
 def _stored_times(column: Column) -> IntArray:
     """Timestamps and dates of Arrow, which reach beyond what microseconds and calendars hold."""
     column.refuse(_nulls(column), _no_time)
+    _refuse_beyond_calendar(column)
+    whole, micro = _as_stored(column)
+    return whole.to_numpy() // 1000 if micro < 1 else whole.to_numpy() * int(micro)
+
+
+def _refuse_beyond_calendar(column: Column) -> None:
+    kind = column.data.type
+    whole, micro = _as_stored(column)
+    found = pc.fill_null(whole, 0).to_numpy()
+    inside = (found >= YEAR_1 / micro) & (found < YEAR_10000 / micro)
+    how = f"which is {kind} outside the years 1 to 9999"
+    replace(column, data=whole).refuse(~inside, _mixed(how, MEND))
+
+
+def _as_stored(column: Column) -> tuple[pa.ChunkedArray, float]:
+    """Timestamps or dates as the integers that they are stored as, and the microseconds of one."""
     kind = column.data.type
     unit = kind.unit if pa.types.is_timestamp(kind) else "day" if pa.types.is_date32(kind) else "ms"
     stored = pa.int32() if unit == "day" else pa.int64()
-    whole = replace(column, data=column.data.cast(stored).cast(pa.int64()))
-    found, micro = whole.data.to_numpy(), STORED[unit]
-    inside = (found >= YEAR_1 / micro) & (found < YEAR_10000 / micro)
-    whole.refuse(~inside, _mixed(f"which is {kind} outside the years 1 to 9999", "mend that row"))
-    return found // 1000 if micro < 1 else found * int(micro)
+    return column.data.cast(stored).cast(pa.int64()), STORED[unit]
 
 
 def _text_times(column: Column) -> IntArray:
@@ -292,7 +304,7 @@ def _text_times(column: Column) -> IntArray:
         except pa.ArrowInvalid:
             continue
         column.refuse(_nulls(column), _no_time)
-        return found
+        return _of_the_calendar(column, found)
     return _other_times(column)
 
 
@@ -302,7 +314,8 @@ def _other_times(column: Column) -> IntArray:
     text = pc.replace_substring_regex(text, r" ?(UTC|GMT)$", "Z")
     number, zoned = _matches(text, NUMBER), _matches(text, ZONED)
     parsed = pd.to_datetime(pd.Series(text.to_numpy()), format="ISO8601", errors="coerce", utc=True)
-    column.refuse(parsed.isna().to_numpy() & ~number, _no_time)
+    # Words such as `today` are times to pandas, another one at each run.
+    column.refuse((parsed.isna().to_numpy() | ~_matches(text, r"^\d")) & ~number, _no_time)
     above = "numbers" if number[0] else "dates"
     column.refuse(number != number[0], _mixed(f"where the rows above hold {above}", "use one kind of time"))
     here, above = ("without", "with") if zoned[0] else ("with", "without")
@@ -315,53 +328,40 @@ def _other_times(column: Column) -> IntArray:
     )
     if number[0]:
         return _since_1970(column, pc.cast(text, pa.float64()).to_numpy())
-    return parsed.dt.as_unit("us").astype(np.int64).to_numpy()
+    return _of_the_calendar(column, parsed.dt.as_unit("us").astype(np.int64).to_numpy())
 
 
 def _since_1970(column: Column, found: np.ndarray) -> IntArray:
     if not len(found):
         return found.astype(np.int64)
-    dates = _calendar_numbers(found)
-    if dates is not None:
-        return dates
+    written = in_calendar(found)
+    if written is not None and written.is_most:
+        how = f"which is no {written.form} of the years 1900 to 2100, as most others are"
+        column.refuse(~written.valid, _mixed(how, "write all times in one form"))
+        return written.moments
     size = np.abs(found.astype(np.float64))
-    position = _unit(size.max())
+    position = unit_of(size.max())
     if position is None:
         column.refuse(size == size.max(), _no_time)
         raise AssertionError
     name, _, micro = UNITS[position]
     for step, (other, _, _) in enumerate(UNITS[:position]):
-        plausible = (size >= PLAUSIBLE[0] * 1000**step) & (size <= PLAUSIBLE[1] * 1000**step)
-        column.refuse(plausible, _mixed(f"which reads as {other}, where others read as {name}", "use one unit"))
+        column.refuse(
+            is_plausible(size, step), _mixed(f"which reads as {other}, where others read as {name}", "use one unit")
+        )
+    likely = is_plausible(size, position)
+    if written is not None and 2 * np.count_nonzero(likely) >= len(likely):
+        how = f"which reads as {written.form}, where others read as {name}"
+        column.refuse(written.valid & ~likely, _mixed(how, "use one kind of time"))
     if np.issubdtype(found.dtype, np.integer):
         # In this order: nanoseconds of 64 bits without a sign fit only when divided.
-        return (found // 1000).astype(np.int64) if micro < 1 else found.astype(np.int64) * int(micro)
-    return np.rint(found * micro).astype(np.int64)
+        moments = (found // 1000).astype(np.int64) if micro < 1 else found.astype(np.int64) * int(micro)
+    else:
+        moments = np.rint(found * micro).astype(np.int64)
+    return _of_the_calendar(column, moments)
 
 
-def _unit(largest: float) -> int | None:
-    """The position among UNITS of the unit that a column of this largest absolute value is in."""
-    return next((i for i, (_, limit, _) in enumerate(UNITS) if largest < limit), None)
-
-
-def last_integer(smallest: int, largest: int, as_of: int) -> int | None:
-    """The largest integer that is a time not later than `as_of`, in a column with these two extremes.
-
-    None where the column cannot be judged by them: its values may be dates such as 20240131, or are no times.
-
-    >>> last_integer(1_600_000_000, 1_700_000_000, 1_650_000_000_999_999)
-    1650000000
-    """
-    position = _unit(max(abs(smallest), abs(largest)))
-    if position is None or (smallest >= FIRST_DATE and largest <= LAST_DATE):
-        return None
-    micro = UNITS[position][2]
-    return as_of * 1000 + 999 if micro < 1 else as_of // int(micro)
-
-
-def _calendar_numbers(found: np.ndarray) -> IntArray | None:
-    """Dates written as the numbers 20240131, or None where not all values are such."""
-    if found.min() < FIRST_DATE or found.max() > LAST_DATE or np.any(found != np.floor(found)):
-        return None
-    parsed = pd.to_datetime(pd.Series(found.astype(np.int64)).astype("str"), format="%Y%m%d", errors="coerce")
-    return None if parsed.isna().any() else parsed.dt.as_unit("us").astype(np.int64).to_numpy()
+def _of_the_calendar(column: Column, moments: IntArray) -> IntArray:
+    """The same times. Raises InputError where one lies outside the years that a calendar has."""
+    column.refuse((moments < YEAR_1) | (moments >= YEAR_10000), _mixed("which is outside the years 1 to 9999", MEND))
+    return moments

@@ -265,3 +265,13 @@ class TestReal:
             "positive": spec.get("positive"),
             "duplicates": spec["data"]["duplicates"],
         } == expected
+
+
+def test_a_date_that_is_none_is_refused_and_no_reason_for_a_random_split() -> None:
+    write("events.csv", "user,item,timestamp", *(f"{row % 7},{row},202309{row + 1:02}" for row in range(31)))
+    with pytest.raises(InputError) as caught:
+        propose("events.csv")
+    assert str(caught.value) == (
+        "events.csv, row 32: timestamp is '20230931', which is no YYYYMMDD of the years 1900 to 2100, "
+        "as most others are; write all times in one form"
+    )

@@ -86,6 +86,68 @@ def test_ids_that_are_none(sqlite: Database) -> None:
     assert refusal() == "table events: column 'user' holds values of type binary; integers or strings are needed"
 
 
+@pytest.mark.parametrize(
+    ("rows", "name"),
+    [
+        ([(1, b"a", 5), (2, "a", 6)], "item"),
+        ([(1, 1, 5), (b"1", 2, 6)], "user"),
+        ([(1, 1, 5), (2, 2, b"6")], "timestamp"),
+    ],
+)
+@pytest.mark.parametrize("chunk", [1, 50])
+def test_bytes_among_other_values(
+    sqlite: Database, monkeypatch: pytest.MonkeyPatch, rows: list[Any], name: str, chunk: int
+) -> None:
+    monkeypatch.setattr(connections, "CHUNK", chunk)
+    sqlite.table("user, item, timestamp", rows)
+    assert refusal() == (
+        f"table events: column '{name}' holds bytes (BLOB) in some rows and other values in others; "
+        "write them all alike, for example with CAST(... AS TEXT)"
+    )
+
+
+def test_bytes_among_the_ids_of_items(sqlite: Database) -> None:
+    sqlite.table("user, item", [(1, "a"), (2, "b")])
+    sqlite.table("item, note", [("a", b"x"), (b"b", "y")], "goods")
+    message = refusal(items="goods")
+    assert message.startswith("table goods: column 'item' holds bytes (BLOB) in some rows and other values in others;")
+
+
+def test_later_rows_of_bytes_change_nothing(sqlite: Database) -> None:
+    sqlite.table("user, item, timestamp", [(1, "a", 5), (2, "b", 6), (b"3", "c", 7)])
+    assert load_sql(as_of=6 * SECOND).users.ids.tolist() == [1, 2]
+
+
+@pytest.mark.parametrize(
+    ("query", "said"),
+    [
+        ("SELECT * FROM events WHERE user = ?", "Incorrect number of bindings supplied"),
+        ("SELECT * FROM events WHERE user = :p", "Incorrect number of bindings supplied"),
+        ("SELECT load_extension('x') AS user, item FROM events", "not authorized"),
+        ("SELECT json('{') AS user, item FROM events", "malformed JSON"),
+        ("SELECT events.user, item FROM events, events", "ambiguous column name"),
+        ("SELECT zeroblob(2000000000) AS user, item FROM events", "string or blob too big"),
+    ],
+)
+def test_queries_that_are_wrong(sqlite: Database, query: str, said: str) -> None:
+    sqlite.table("user, item", [(1, 1), (2, 2)])
+    with pytest.raises(InputError, match=r"^data\.query: sqlite:///.* refuses it \(.*" + said):
+        load(SqlData(source="sql", query=query), None, Settings())
+
+
+@pytest.mark.parametrize("days", [(20240131, 20240201, 20240230), (20240131, 20240201, 0)])
+@pytest.mark.parametrize("as_of", [None, 1_800_000_000 * SECOND])
+def test_a_date_that_is_none(sqlite: Database, days: tuple[int, ...], as_of: int | None) -> None:
+    sqlite.table("user, item, timestamp", [(row, row, day) for row, day in enumerate(days)])
+    with pytest.raises(InputError) as caught:
+        load_sql(as_of=as_of)
+    row = sorted(days).index(days[2]) + 1
+    assert str(caught.value) == (
+        f"table events ordered by timestamp, row {row}: timestamp is '{days[2]}', which is no YYYYMMDD "
+        "of the years 1900 to 2100, as most others are; write all times in one form"
+    )
+
+
 def test_a_snapshot_beside_a_writer(sqlite: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     sqlite.table("user, item", [(row, row) for row in range(100)])
     sqlite.run("PRAGMA journal_mode = wal")

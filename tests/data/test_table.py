@@ -1,5 +1,6 @@
 """The user's own tables: roles, files in many places, and what is refused, word for word."""
 
+import datetime as dt
 import gzip
 import os
 from collections.abc import Iterator
@@ -10,10 +11,13 @@ from typing import Any
 import fsspec
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from recsys.data import unpack
 from recsys.data.config import Predefined, TableData
 from recsys.data.dataset import Dataset
 from recsys.data.load import inputs, load, read
@@ -187,6 +191,73 @@ class TestEntities:
         assert refusal(items="items.csv") == message
 
 
+class TestFeaturesOfParquet:
+    """Columns of types that text files do not have."""
+
+    def items(self, values: Any, kind: Any = None, name: str = "x") -> Dataset:
+        write("events.csv", "user,item\n1,1\n2,2\n1,3\n")
+        pq.write_table(pa.table({"item": [1, 2, 3], name: pa.array(values, kind)}), "items.parquet")
+        return load_table(items="items.parquet")
+
+    @pytest.mark.parametrize("kind", [pa.date32(), pa.date64()])
+    def test_dates_are_days_since_1970(self, kind: pa.DataType) -> None:
+        items = self.items([dt.date(1970, 1, 2), None, dt.date(1950, 1, 1)], kind).items
+        assert items.kinds == {"x": "number"}
+        np.testing.assert_array_equal(items.features["x"], [1, np.nan, -7305])
+
+    @pytest.mark.parametrize(
+        ("values", "kind", "wanted"),
+        [
+            ([1984, None, 7], pa.int64(), ["1984", np.nan, "7"]),
+            ([1984, 300, 7], pa.int16(), ["1984", "300", "7"]),
+            ([1984.0, 1.5, None], pa.float64(), ["1984", "1.5", np.nan]),
+            ([dt.date(2024, 1, 31)] * 3, pa.date32(), ["2024-01-31"] * 3),
+            ([True, False, None], pa.bool_(), ["true", "false", np.nan]),
+            ([["A", "B"], None, ["C"]], pa.list_(pa.string()), ["A|B", np.nan, "C"]),
+        ],
+    )
+    def test_titles_are_text(self, values: list[Any], kind: pa.DataType, wanted: list[Any]) -> None:
+        items = self.items(values, kind, "title").items
+        assert items.kinds == {"title": "text"}
+        assert items.features["title"].tolist() == wanted
+
+    @pytest.mark.parametrize("kind", [pa.float64(), pa.float32()])
+    def test_infinite_numbers(self, kind: pa.DataType) -> None:
+        with pytest.raises(InputError) as caught:
+            self.items([1.0, None, -float("inf")], kind)
+        assert str(caught.value) == "items.parquet, row 3: x is '-inf', a finite number is needed; mend that row"
+
+    @pytest.mark.parametrize(
+        "kind",
+        [
+            pa.struct([("a", pa.int64())]),
+            pa.map_(pa.string(), pa.int64()),
+            pa.list_(pa.list_(pa.int64())),
+            pa.list_(pa.struct([("a", pa.int64())])),
+            pa.list_(pa.binary()),
+            pa.large_list(pa.binary()),
+        ],
+    )
+    def test_values_within_values(self, kind: pa.DataType) -> None:
+        with pytest.raises(InputError) as caught:
+            self.items([None, None, None], kind)
+        message = str(caught.value)
+        assert message.startswith(f"items.parquet: column 'x' of type {str(kind).partition('<')[0]}<")
+        assert message.endswith(
+            " holds values within values; write each as a column of its own, or leave the column out"
+        )
+
+    def test_lists_of_fixed_size(self) -> None:
+        kind = pa.list_(pa.int64(), 2)
+        assert self.items([[1, 2], [2, 3], [1, None]], kind).items.features["x"].tolist() == ["1|2", "2|3", "1"]
+        with pytest.raises(InputError) as caught:
+            self.items([[1, 2], None, [3, 4]], kind)
+        assert str(caught.value) == (
+            "items.parquet: a column of lists of fixed size has rows without a list, which cannot be read; "
+            "write lists of any size, or leave the column out"
+        )
+
+
 class TestSessions:
     def test_rows_come_by_session_in_order(self) -> None:
         write("events.csv", EVENTS)
@@ -242,6 +313,7 @@ class TestPlaces:
         first, second = "user,item\n1,a\n", "item,user\nb,2\n"
         write("one.csv", "user,item\n1,a\n2,b\n")
         write("packed.csv.gz", gzip.compress(b"user,item\n1,a\n2,b\n"))
+        write("LOUD.CSV.GZ", gzip.compress(b"user,item\n1,a\n2,b\n"))
         write("folder/b.csv", second)
         write("folder/a.csv", first)
         write("folder/_SUCCESS", "")
@@ -264,6 +336,7 @@ class TestPlaces:
         [
             "one.csv",
             "packed.csv.gz",
+            "LOUD.CSV.GZ",
             "folder",
             "folder/*.csv",
             "fold*/[ab].csv",
@@ -307,10 +380,64 @@ class TestPlaces:
                 "foo://bucket/c.csv",
                 "data.interactions: 'foo' is no known kind of file system; see fsspec.io for those there are",
             ),
+            (
+                f"{'x' * 300}.csv",
+                f"{'x' * 59}…: the file cannot be read (File name too long); name one that can be read",
+            ),
+            (
+                "~nosuch/x.csv",
+                "data.interactions: the path ~nosuch/x.csv names a user who is not known here; write it in full",
+            ),
+            (
+                "zip://a.csv::/nope.zip",
+                "zip://a.csv::/nope.zip: the file cannot be read (No such file or directory); "
+                "name one that can be read",
+            ),
+            (
+                "ftp://me:Canary@127.0.0.1:1/x?key=Canary",
+                "ftp://127.0.0.1:1/x?key=***: the file cannot be read (Connection refused); name one that can be read",
+            ),
         ],
     )
     def test_missing(self, path: str, message: str) -> None:
         assert refusal(path) == message
+
+    @pytest.mark.parametrize("path", ["reference://x", "github://x", "github://me:Canary@org/x"])
+    def test_addresses_that_a_file_system_does_not_take(self, path: str) -> None:
+        message = refusal(path)
+        assert path.replace("me:Canary@", "") in message or "needs a package" in message
+        assert "Canary" not in message
+
+    @pytest.mark.parametrize("path", ["folder", "folder/*", "folder/**", "folder/c.csv"])
+    @pytest.mark.parametrize("kind", ["loop", "dangling", "pipe"])
+    def test_what_is_named_like_a_table_and_is_no_file(self, path: str, kind: str) -> None:
+        odd = Path("folder/c.csv")
+        if kind == "pipe":
+            os.mkfifo(odd)
+            wanted = "is a pipe, a device or a socket; write what it brings to a file, and name that"
+        else:
+            odd.symlink_to("c.csv" if kind == "loop" else "none.csv")
+            wanted = "is a link that leads to no file; mend the link, or leave it out"
+        assert refusal(path) == f"folder/c.csv: {wanted}"
+
+    def test_a_device(self) -> None:
+        assert refusal("/dev/zero").startswith("/dev/zero: is a pipe, a device or a socket; write")
+
+    def test_a_linked_folder_with_tables(self) -> None:
+        Path("folder/more").symlink_to("../parts", target_is_directory=True)
+        assert refusal("folder") == (
+            "folder/more: is a link to a folder with tables, and links to folders are not followed; "
+            "put the tables there, or give the link a name with a dot in front"
+        )
+
+    def test_links_that_leave_nothing_out(self) -> None:
+        Path("folder/again").symlink_to(".", target_is_directory=True)
+        write("docs/readme.md", "x")
+        Path("folder/docs").symlink_to("../docs", target_is_directory=True)
+        Path("folder/.hidden").symlink_to("../parts", target_is_directory=True)
+        Path("folder/c.csv").symlink_to("../folder/c.txt")
+        write("folder/c.txt", "user,item\n3,c\n")
+        assert triples(load_table("folder", duplicates="first")) == [(1, "a"), (2, "b"), (3, "c")]
 
     def test_a_folder_without_tables(self) -> None:
         write("docs/readme.md", "x")
@@ -341,6 +468,29 @@ class TestPlaces:
         assert triples(load_table("parts")) == [(1, "a"), (2, "b")]
         pd.DataFrame({"user": [[1]], "item": ["b"]}).to_parquet("parts/day=2.parquet")
         assert "column 'user' is int64 in one file and list" in refusal("parts")
+
+    @pytest.mark.parametrize("name", ["bomb.csv.gz", "memory://packed/one.csv.gz"])
+    def test_what_unpacks_without_end(self, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(unpack, "MOST_BYTES", 1_000_000)
+        monkeypatch.setattr(unpack, "PIECE", 1 << 16)
+        packed = gzip.compress(b"user,item\n1,a\n2,b\n" + b"\n" * 3_000_000)
+        write("bomb.csv.gz", packed)
+        fsspec.filesystem("memory").pipe("packed/one.csv.gz", packed)
+        assert refusal(name) == (
+            f"{name}: its {len(packed):,} bytes unpack to more than 200 times as many, which no table does; "
+            "look at what it holds; if it is a table, name it unpacked"
+        )
+        monkeypatch.setattr(unpack, "MOST_BYTES", 4_000_000)
+        assert triples(load_table(name)) == [(1, "a"), (2, "b")]
+
+    def test_a_table_that_hardly_changes_unpacks(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(unpack, "MOST_BYTES", 1_000_000)
+        rows = "".join(f"{user},{user % 2},{'a constant label ' * 5}\n" for user in range(40_000))
+        content = f"user,item,label\n{rows}".encode()
+        packed = gzip.compress(content)
+        assert len(content) > max(20 * len(packed), 3_000_000)
+        write("same.csv.gz", packed)
+        assert len(load_table("same.csv.gz")) == 40_000
 
     def test_damaged_files(self) -> None:
         write("packed.csv.gz", gzip.compress(b"user,item\n1,a\n2,b\n")[:-9])

@@ -48,6 +48,32 @@ def test_quotes_protect_separators_quotes_and_line_ends() -> None:
     assert rows(content) == [("user", "note"), ("1", 'a, "b"\nc'), ("2", "d")]
 
 
+@pytest.mark.parametrize("separator", [",", "::"])
+@pytest.mark.parametrize("ends", ["", " "])
+def test_rows_that_end_in_a_separator(separator: str, ends: str) -> None:
+    content = "user,item\n1,2,\n3,4,".replace(",", separator) + ends
+    file = open_text("t.csv", content.encode())
+    table = file.read(["item", "user"])
+    assert table.to_pydict() == {"item": ["2", "4"], "user": ["1", "3"]}
+
+
+@pytest.mark.parametrize("separator", [",", "::"])
+def test_values_beyond_the_header(separator: str) -> None:
+    content = "user,item\n1,2,\n\n3,4,9\n5,6,hello\n".replace(",", separator)
+    with pytest.raises(InputError) as caught:
+        open_text("t.csv", content.encode()).read(["user", "item"])
+    assert str(caught.value) == (
+        "t.csv, row 4: '9' stands below no column name (1 more such row; first at 4); "
+        "name the column in the header, or leave it out"
+    )
+
+
+def test_the_first_rows_are_not_looked_for_below_many_empty_lines() -> None:
+    file = open_text("t.csv", b"user,item\n1,2\n" + b"\n" * 5000 + b"x,3\n")
+    assert file.starts_whole("user")
+    assert file.read(["user"]).to_pydict() == {"user": ["1", "x"]}
+
+
 def test_quotes_that_would_swallow_rows_are_letters() -> None:
     content = b'item\ttitle\n1\t"Heroes"\n2\t"Low\n3\tLodger\n4\t12" mix\n5\t"Cut\n'
     assert [title for _, title in rows(content)[1:]] == ['"Heroes"', '"Low', "Lodger", '12" mix', '"Cut']

@@ -66,6 +66,7 @@ def test_numbers(values: list[Any], wanted: list[float]) -> None:
         (["-inf"], "t.csv, row 2: rating is '-inf', a finite number is needed; mend that row"),
         (["1e400"], "t.csv, row 2: rating is '1e400', a finite number is needed; mend that row"),
         ([float("inf")], "t.csv, row 2: rating is 'inf', a finite number is needed; mend that row"),
+        (["x" * 5_000_000], f"t.csv, row 2: rating is '{'x' * 59}…', a number is needed; mend that row"),
         (["0x10"], "t.csv, row 2: rating is '0x10', a number is needed; mend that row"),
         (
             [dt.date(2024, 1, 1)],
@@ -95,6 +96,14 @@ def test_numbers_refused(values: list[Any], message: str) -> None:
         (["1950-01-31"], "1950-01-31T00:00:00"),
         (["20240131"], "2024-01-31T00:00:00"),
         ([20240131], "2024-01-31T00:00:00"),
+        ([20240131.0], "2024-01-31T00:00:00"),
+        (["202401311230"], "2024-01-31T12:30:00"),
+        ([20240229235959], "2024-02-29T23:59:59"),
+        (["20240131120000"], "2024-01-31T12:00:00"),
+        ([20240230], "1970-08-23T06:17:10"),
+        ([-62135596800], "0001-01-01T00:00:00"),
+        (["0001-01-01"], "0001-01-01T00:00:00"),
+        (["20240131T120000"], "2024-01-31T12:00:00"),
         (["2024-01-31 12:00"], "2024-01-31T12:00:00"),
         (["2024-01-31T12:00:00.123456"], "2024-01-31T12:00:00.123456"),
         (["2024-01-31T12:00:00.123456789"], "2024-01-31T12:00:00.123456"),
@@ -111,6 +120,13 @@ def test_times(values: list[Any], wanted: str) -> None:
     assert times(column(values)).tolist() == [micro(wanted)]
 
 
+def test_small_numbers_are_seconds_although_some_could_be_dates() -> None:
+    """Of the seconds of August 1970 one in thirty reads as a date."""
+    seconds = np.arange(20_240_000, 20_250_000)
+    assert times(column(seconds)).tolist() == (seconds * 1_000_000).tolist()
+    assert times(column([20240131, 1, 2])).tolist() == [20240131_000_000, 1_000_000, 2_000_000]
+
+
 def test_dates_and_datetimes_of_one_zone_may_be_mixed() -> None:
     assert times(column(["2024-01-31", "2024-01-31 00:00:01"])).tolist() == [
         micro("2024-01-31T00:00:00"),
@@ -118,6 +134,11 @@ def test_dates_and_datetimes_of_one_zone_may_be_mixed() -> None:
     ]
 
 
+DAYS = [20240131, 20240201]
+NO_DATE = (
+    "t.csv, row 4: ts is '{}', which is no YYYYMMDD of the years 1900 to 2100, as most others are; "
+    "write all times in one form"
+)
 ISO = "seconds since 1970, or ISO 8601 such as 2024-01-31 or 2024-01-31T12:00:00+01:00"
 
 
@@ -155,6 +176,38 @@ ISO = "seconds since 1970, or ISO 8601 such as 2024-01-31 or 2024-01-31T12:00:00
         (
             [1700000000000, 1700000000],
             "t.csv, row 3: ts is '1700000000', which reads as seconds, where others read as milliseconds; use one unit",
+        ),
+        *(([*DAYS, other], NO_DATE.format(other)) for other in (20240230, 99991231, 0)),
+        (["20240131", "20240201", "1700000000"], NO_DATE.format(1700000000)),
+        (["20240131", "20240201.5"], NO_DATE.format("20240201.5").replace("row 4", "row 3")),
+        (
+            [20240131, 1700000000, 20240201, 1700000001],
+            NO_DATE.format("1700000000")
+            .replace("row 4", "row 3")
+            .replace("are;", "are (1 more such row; first at 3);"),
+        ),
+        (
+            [1700000000, 20240131, 1700000001],
+            "t.csv, row 3: ts is '20240131', which reads as YYYYMMDD, where others read as seconds; "
+            "use one kind of time",
+        ),
+        (
+            [20240131120000, 20240131126000],
+            "t.csv, row 3: ts is '20240131126000', which is no YYYYMMDDhhmmss of the years 1900 to 2100, "
+            "as most others are; write all times in one form",
+        ),
+        (["2024-01-31", "today"], f"t.csv, row 3: ts is 'today', a time is needed; write {ISO}"),
+        (["1700000000", " NOW"], f"t.csv, row 3: ts is ' NOW', a time is needed; write {ISO}"),
+        *(
+            (["2024-01-31", year], f"t.csv, row 3: ts is '{year}', {said}")
+            for year, said in (
+                ("-0001-01-01", f"a time is needed; write {ISO}"),
+                ("0000-12-31", "which is outside the years 1 to 9999; mend that row"),
+            )
+        ),
+        (
+            [0, -99999999999],
+            "t.csv, row 3: ts is '-99999999999', which is outside the years 1 to 9999; mend that row",
         ),
         ([True], "t.csv: column 'ts' holds values of type bool; times are needed"),
     ],

@@ -37,6 +37,10 @@ class Chunks:
         """One column of one type."""
         return unify([_compact(arrow(part)) if isinstance(part, list) else part for part in self.columns[name]])
 
+    def mixes_bytes(self, name: str) -> bool:
+        """Whether some rows of a column hold bytes, and others something else."""
+        return len(set().union(*map(_are_bytes, self.columns[name]))) > 1
+
     def take(self, rows: IntArray) -> Chunks:
         """Some rows, by number, ascending."""
         if len(rows) == len(self):
@@ -140,6 +144,13 @@ def digest_of(columns: Mapping[str, tuple[pa.Array, IntArray]]) -> str:
         found.update(written.encode())
         found.update(np.ascontiguousarray(rows, dtype="<i8").tobytes())
     return found.hexdigest()
+
+
+def _are_bytes(part: pa.Array | list[Any]) -> set[bool]:
+    """Whether values are bytes: the answers that occur among those that are there."""
+    if isinstance(part, list):
+        return {isinstance(value, bytes) for value in part if value is not None}
+    return {pa.types.is_binary(part.type)} if part.null_count < len(part) else set()
 
 
 def _types(values: Sequence[Any]) -> set[type]:

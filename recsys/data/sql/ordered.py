@@ -11,8 +11,10 @@ import pyarrow as pa
 
 from recsys.config import IntArray
 from recsys.data.raw import Origin
+from recsys.data.shown import quoted
 from recsys.data.sql.columns import Chunks, codes, digest_of
 from recsys.data.values import Column
+from recsys.errors import InputError
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,14 +37,22 @@ class Ordered:
 
     @classmethod
     def by_time(cls, title: str, chunks: Chunks, role_of: dict[str, str], timestamp: IntArray | None) -> Ordered:
-        """Interactions by time, then by user, item and value. timestamp: of each row of the chunks, or None."""
+        """Interactions by time, then by user, item and value. timestamp: of each row of the chunks, or None.
+
+        Raises InputError where a column mixes bytes with other values.
+        """
         shown = list(dict.fromkeys(sorted(role_of.values(), key=lambda name: name != role_of.get("timestamp"))))
         roles = {role: name for role, name in role_of.items() if role != "timestamp"}
+        _refuse_some_bytes(title, chunks, list(roles.values()))
         return cls._of(title, chunks, roles, timestamp, shown)
 
     @classmethod
     def by_id(cls, title: str, chunks: Chunks, id_column: str) -> Ordered:
-        """Items or users by their id, and where it occurs twice, by all else."""
+        """Items or users by their id, and where it occurs twice, by all else.
+
+        Raises InputError where the column of ids mixes bytes with other values.
+        """
+        _refuse_some_bytes(title, chunks, [id_column])
         names = sorted(chunks.columns, key=lambda name: name != id_column)
         return cls._of(title, chunks, dict(zip(names, names, strict=True)), None, [id_column])
 
@@ -80,10 +90,22 @@ class Ordered:
 
 
 def column_of_times(title: str, name: str, chunks: Chunks) -> Column:
-    """The column of times before rows are in order; where one is wrong, it is named by its place among all times."""
+    """The column of times before rows are in order; where one is wrong, it is named by its place among all times.
+
+    Raises InputError where it mixes bytes with other values.
+    """
+    _refuse_some_bytes(title, chunks, [name])
     data = chunks.joined(name)
 
     def line(row: int) -> int:
         return int(np.argsort(np.argsort(codes(data)[1], kind="stable"))[row]) + 1
 
     return Column(name, data, (Origin(title, len(data), line, f" ordered by {name}"),))
+
+
+def _refuse_some_bytes(title: str, chunks: Chunks, names: Sequence[str]) -> None:
+    """Bytes that look like the text of other rows are another id, or none, and only the user knows which."""
+    mixed = [name for name in names if chunks.mixes_bytes(name)]
+    if mixed:
+        message = f"column {quoted(mixed[0])} holds bytes (BLOB) in some rows and other values in others"
+        raise InputError(title, message, "write them all alike, for example with CAST(... AS TEXT)")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sqlite3
 
 from recsys.data.sql.address import Address
 from recsys.errors import ExpectedError, InputError, RunError
@@ -34,12 +35,16 @@ OUR_FAULT = re.compile(r"(0A|21|22|23|25|26|28|3D|42|44)...")
 REFUSED = re.compile(
     r"password|authentication|role .* does not exist|database .* does not exist|pg_hba|permission denied", re.IGNORECASE
 )
-SQLITE_DAMAGED = re.compile(r"not a database|unable to open|malformed|unsupported file format|codec can't decode")
+SQLITE_DAMAGED = re.compile(
+    r"not a database|unable to open|malformed(?! JSON)|unsupported file format|codec can't decode"
+)
 SQLITE_FAULT = re.compile(
     r"no such column|syntax error|incomplete input|could not decode|readonly|no such function"
     r"|constraint failed|no column named",
     re.IGNORECASE,
 )
+# Codes of SQLite: a statement that is wrong, or does what is not allowed.
+SQLITE_OUR_FAULT = (sqlite3.SQLITE_ERROR, sqlite3.SQLITE_AUTH, sqlite3.SQLITE_RANGE, sqlite3.SQLITE_TOOBIG)
 
 
 def explain(error: Exception, address: Address, place: str, connecting: bool = False) -> ExpectedError | LostError:
@@ -47,7 +52,7 @@ def explain(error: Exception, address: Address, place: str, connecting: bool = F
     cause = getattr(error, "orig", None) or error
     said = address.clean(cause)
     if not address.is_postgres:
-        return _of_sqlite(said, address, place)
+        return _of_sqlite(cause, said, address, place)
     state = str(getattr(cause, "sqlstate", None) or "")
     if connecting:
         message = f"cannot connect to {address} ({said})"
@@ -62,12 +67,14 @@ def explain(error: Exception, address: Address, place: str, connecting: bool = F
     return RunError(place, f"{address} failed ({said})", "run again when the database can serve it")
 
 
-def _of_sqlite(said: str, address: Address, place: str) -> ExpectedError:
+def _of_sqlite(cause: BaseException, said: str, address: Address, place: str) -> ExpectedError:
     if "no such table" in said.lower():
         return MissingError.of(place, said, NOT_THERE[0])
     if SQLITE_DAMAGED.search(said):
         remedy = "name a file that SQLite wrote and nothing has changed since"
         return InputError(address.variable, f"{address} cannot be opened ({said})", remedy)
-    if SQLITE_FAULT.search(said):
+    if isinstance(cause, sqlite3.ProgrammingError):
+        return InputError(place, f"{address} refuses it ({said})", "write values in place of ? and :NAME")
+    if getattr(cause, "sqlite_errorcode", None) in SQLITE_OUR_FAULT or SQLITE_FAULT.search(said):
         return InputError(place, f"{address} refuses it ({said})")
     return RunError(place, f"{address} failed ({said})", "run again when nobody writes to it")

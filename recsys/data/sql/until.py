@@ -13,7 +13,8 @@ from recsys.data.newest import Freshness
 from recsys.data.sql.columns import arrow
 from recsys.data.sql.connection import Transaction
 from recsys.data.sql.relation import Relation, column
-from recsys.data.values import Column, last_integer, times
+from recsys.data.times import last_integer
+from recsys.data.values import Column, times
 
 EPOCH = dt.datetime(1970, 1, 1)
 
