@@ -17,8 +17,7 @@ from recsys.config import BoolArray, FloatArray, IntArray
 from recsys.data.raw import Origin, locate, origins_of
 from recsys.data.shown import quoted
 from recsys.data.text import more_rows
-from recsys.data.times import MICRO
-from recsys.data.times import UNITS, YEAR_1, YEAR_10000, in_calendar, is_plausible, unit_of
+from recsys.data.times import MICRO, UNITS, YEAR_1, YEAR_10000, in_calendar, is_plausible, unit_of
 from recsys.errors import InputError
 
 NUMBER = r"^\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\s*$"
