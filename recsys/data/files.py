@@ -14,6 +14,7 @@ from typing import Any
 from recsys.data.shown import short
 from recsys.data.unpack import unpacked
 from recsys.errors import InputError, nearest, require_regular
+from recsys.settings import user_path
 from recsys.store import file_digest
 
 TEXT = (".csv", ".tsv", ".txt", ".dat")
@@ -77,12 +78,10 @@ def _local(path: Path) -> InputFile:
 
 def _local_files(path: str, field: str) -> list[Path]:
     try:
-        given = Path(path).expanduser()
+        given = user_path(path, field)
         _refuse_no_file(given)
     except OSError as error:  # such as a name that is too long
         raise _unreadable(short(path), error) from error
-    except RuntimeError as error:
-        raise InputError(field, f"the path {path} names a user who is not known here", "write it in full") from error
     if given.is_dir():
         inside = list(_inside(given))
         tables = [file for file in inside if is_table(file.relative_to(given).as_posix())]

@@ -14,7 +14,7 @@ from recsys.data.config import MovieLensData
 from recsys.data.files import content
 from recsys.data.progress import Progress, silent
 from recsys.errors import InputError
-from recsys.settings import Settings
+from recsys.settings import Settings, user_path
 from recsys.store import file_digest
 
 # What reading an archive raises, depending on the byte that is wrong.
@@ -127,9 +127,9 @@ def find(config: MovieLensData, settings: Settings, progress: Progress = silent)
     """
     facts = FACTS[config.source]
     if config.path is not None:
-        return _given(Path(config.path).expanduser(), facts)
+        return _given(user_path(config.path, "data.path"), facts)
     if settings.data_dir is not None:
-        for root in _roots(settings.data_dir.expanduser(), facts):
+        for root in _roots(user_path(settings.data_dir, "RECSYS_DATA_DIR"), facts):
             return _complete(Files(root, facts.members))
     from recsys.data.download import download
 

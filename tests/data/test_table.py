@@ -386,7 +386,7 @@ class TestPlaces:
             ),
             (
                 "~nosuch/x.csv",
-                "data.interactions: the path ~nosuch/x.csv names a user who is not known here; write it in full",
+                "data.interactions: names the home of a user who is not there: ~nosuch/x.csv; write the path in full",
             ),
             (
                 "zip://a.csv::/nope.zip",

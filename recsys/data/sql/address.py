@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from recsys.errors import InputError
-from recsys.settings import Settings
+from recsys.settings import Settings, user_path
 
 if TYPE_CHECKING:
     from sqlalchemy.engine import URL
@@ -34,7 +34,7 @@ class Address:
     @property
     def file(self) -> Path:
         """The file of a SQLite database."""
-        return Path(self.url.database or "").expanduser()
+        return user_path(self.url.database or "", self.variable)
 
     def __str__(self) -> str:
         """The address as messages show it: neither user nor password, nor any option."""
