@@ -16,7 +16,7 @@ from recsys.config import BoolArray
 from recsys.data.files import InputFile, find
 from recsys.data.raw import Origin
 from recsys.data.shown import listed, quoted
-from recsys.data.text import TextFile, more_rows, open_text
+from recsys.data.text import TextFile, more_rows, open_text, refuse_repeated
 from recsys.data.values import MISSING, Column, is_text
 from recsys.errors import InputError
 
@@ -45,9 +45,7 @@ class ParquetFile:
     def header(self) -> tuple[str, ...]:
         """The column names. Raises InputError where two are the same."""
         names = tuple(self.file.schema_arrow.names)
-        twice = [column for position, column in enumerate(names) if column in names[:position]]
-        if twice:
-            raise InputError(self.name, f"two columns are named {quoted(twice[0])}", "rename one of them")
+        refuse_repeated(names, self.name)
         return names
 
     def read(self, columns: Sequence[str], types: Mapping[str, pa.DataType]) -> pa.Table:

@@ -252,9 +252,7 @@ def open_text(name: str, content: bytes) -> TextFile:
         names = (*names, "")
     if not any(names):
         raise InputError(name, "the first line names no column", "a header line with column names is needed")
-    twice = [column for position, column in enumerate(names) if column and column in names[:position]]
-    if twice:
-        raise InputError(name, f"two columns are named {quoted(twice[0])}", "rename one of them")
+    refuse_repeated((column for column in names if column), name)
     body = len("".join(lines[:n_lines]).encode())
     quoted_values = separator != "::"
     file = TextFile(name, content, separator, names, body, n_lines + 1, quoted_values, ends_in_separator)
@@ -311,6 +309,15 @@ def count(n: int, noun: str) -> str:
     ('1 row', '1,200 rows')
     """
     return f"{n:,} {noun}" if n == 1 else f"{n:,} {noun}s"
+
+
+def refuse_repeated(names: Iterable[str], place: str) -> None:
+    """Raise InputError for the first column name that stands there twice. place: the file."""
+    seen = set[str]()
+    for name in names:
+        if name in seen:
+            raise InputError(place, f"two columns are named {quoted(name)}", "rename one of them")
+        seen.add(name)
 
 
 def more_rows(n: int, first: int) -> str:
