@@ -73,6 +73,6 @@ def test_written_again_the_last_one_stands(decisions, tracker):
 def test_a_record_that_is_damaged(decisions, tracker):
     run = open_run(tracker, "a")
     decisions.write(run, record(1), {})
-    tracker.log_text(run, FILE, "{}")
+    tracker.log_text(run, FILE, '{"format": 1}')
     with pytest.raises(InputError, match=r"decision\.json: name: is missing"):
         decisions.all("shop")
