@@ -9,7 +9,12 @@ from pathlib import Path
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import pytest
+from hypothesis import settings
 from installed import browser, postgres
+
+# How long an example takes is what else the machine does.
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 
 REQUIRED = set(filter(None, os.environ.get("RECSYS_REQUIRE", "").split(",")))
 

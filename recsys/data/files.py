@@ -6,7 +6,7 @@ import glob
 import hashlib
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -91,10 +91,11 @@ def _local_files(path: str, field: str) -> list[Path]:
     if given.exists():
         return [given]
     if any(character in path for character in "*?["):
-        matching = map(Path, glob.glob(str(given), recursive=True))  # noqa: PTH207  (pathlib's matches hidden files too)
-        found = sorted(file for file in matching if not file.is_dir())
+        matching = sorted(map(Path, glob.glob(str(given), recursive=True)))  # noqa: PTH207  (pathlib's: hidden files too)
+        found = [file for file in matching if not file.is_dir()]
         for file in found:
             _refuse_no_file(file)
+        _refuse_folders([folder for folder in matching if folder.is_dir()], found, path)
         return _some(found, field, path, f"no file matches {path}", [])
     beside = [file.name for file in given.parent.iterdir()] if given.parent.is_dir() else []
     close = nearest(given.name, beside)
@@ -129,6 +130,17 @@ def _refuse_link(link: Path, folder: Path) -> None:
         if any(is_table((Path(root, name).relative_to(target)).as_posix()) for name in files):
             message = "is a link to a folder with tables, and links to folders are not followed"
             raise InputError(str(link), message, "put the tables there, or give the link a name with a dot in front")
+
+
+def _refuse_folders(folders: Iterable[Path], found: Iterable[Path], path: str) -> None:
+    """Raise InputError where a pattern matches a folder, and not the tables in it."""
+    read = {file.resolve() for file in found}
+    for folder in folders:
+        tables = (file for file in _inside(folder) if is_table(file.relative_to(folder).as_posix()))
+        left = sorted(file for file in tables if file.resolve() not in read)
+        if left:
+            message = f"matches {path}, and is a folder with tables that do not, such as {left[0].name}"
+            raise InputError(str(folder), message, "have the pattern match files (**/*.csv: at any depth)")
 
 
 def _refuse_no_file(path: Path) -> None:

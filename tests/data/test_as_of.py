@@ -187,7 +187,7 @@ class TestTables:
         st.sampled_from(["first", "last", "sum", "keep"]),
         st.integers(0, 3),
     )
-    @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40, deadline=None)
+    @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40)
     def test_grown_later_it_is_what_it_was(
         self, rows: list[tuple[int, int, int]], cut: int, duplicates: str, least: int
     ) -> None:

@@ -39,7 +39,6 @@ EXAMPLES = settings(
     max_examples=100,
     derandomize=True,
     database=None,
-    deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 NAMES = {"user", "item"}

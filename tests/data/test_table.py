@@ -439,6 +439,17 @@ class TestPlaces:
         write("folder/c.txt", "user,item\n3,c\n")
         assert triples(load_table("folder", duplicates="first")) == [(1, "a"), (2, "b"), (3, "c")]
 
+    def test_a_pattern_that_matches_folders(self) -> None:
+        assert refusal("parts/*") == (
+            "parts/day=1: matches parts/*, and is a folder with tables that do not, such as x.parquet; "
+            "have the pattern match files (**/*.csv: at any depth)"
+        )
+        assert refusal("par*").startswith("parts: matches par*, and is a folder with tables that do not")
+        assert triples(load_table("parts/**")) == [(1, "a"), (2, "b")]
+        Path("folder/again").symlink_to(".", target_is_directory=True)
+        Path("folder/empty").mkdir()
+        assert triples(load_table("folder/[abe]*")) == [(1, "a"), (2, "b")]
+
     def test_a_folder_without_tables(self) -> None:
         write("docs/readme.md", "x")
         assert refusal("docs").startswith(

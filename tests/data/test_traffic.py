@@ -214,7 +214,7 @@ class TestFolders:
 
 class TestPlan:
     @given(st.integers(0, 50), st.floats(0, 0.9), st.integers(1, 4), st.floats(0, 0.9))
-    @settings(max_examples=30, deadline=None)
+    @settings(max_examples=30)
     def test_every_row_arrives_once_and_repeats_are_counted(
         self, seed: int, late: float, late_days: int, duplicates: float
     ) -> None:

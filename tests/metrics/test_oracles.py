@@ -54,7 +54,7 @@ def as_truth(wanted, n_items):
     return sparse.csr_array((np.ones(len(columns)), columns, pointers), shape=(len(wanted), n_items))
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(cases())
 def test_equals_the_definition(case):
     lists, wanted, n_items = case
@@ -65,7 +65,7 @@ def test_equals_the_definition(case):
             np.testing.assert_allclose(scores.per_user[f"{name}@{k}"], expected, rtol=1e-12, atol=1e-15)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(cases(), st.booleans(), st.randoms(use_true_random=False))
 def test_tables_equal_the_definition(case, text, random):
     lists, wanted, _ = case

@@ -24,7 +24,7 @@ def cases(draw):
     return scores, exclude, candidates
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(cases())
 def test_places_in_the_whole_list(case):
     scores, exclude, candidates = case

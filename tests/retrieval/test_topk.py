@@ -30,7 +30,7 @@ few_values = st.sampled_from([-2.0, -0.0, 0.0, 1.0, 1.5, NINF, np.inf])
 any_value = st.floats(width=32, allow_nan=False)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.data(), st.booleans())
 def test_equals_a_sort(data, ties):
     shape = data.draw(shapes)

@@ -98,7 +98,7 @@ class TestRandom:
         (fold,) = split(world, SPLITS["random"](validation=0))
         assert [len(fold.train), len(fold.validation), len(fold.test)] == [3200, 0, 800]
 
-    @settings(max_examples=50, deadline=None)
+    @settings(max_examples=50)
     @given(st.floats(0.05, 0.6), st.floats(0, 0.3))
     def test_sizes(self, world, test, validation):
         (fold,) = split(world, SPLITS["random"](test=test, validation=validation))
