@@ -21,6 +21,7 @@ from flows.flow_runs import mark_just_begun
 from recsys.errors import ExpectedError, InputError, RunError, disk_full
 from recsys.processes import end, end_orphans, is_alive, python, start_leashed, wait_until
 from recsys.settings import Settings, shown_address
+from recsys.tracking.database import require_sound
 
 START_SECONDS = 120.0
 NAMED_SECONDS = 3.0
@@ -28,6 +29,7 @@ NAMED_SECONDS = 3.0
 NEWER, LAST_WORDS = b"Can't locate revision", 500
 # A private server's blocks are never used; registering them costs a second on an empty home.
 NO_BLOCKS = {"PREFECT_API_BLOCKS_REGISTER_ON_START": "false"}
+FORGETS = "move the file away: it holds the history of flow runs and nothing else"
 UP = "up.json"
 """Where `recsys up` notes, in the home, what it runs."""
 
@@ -51,11 +53,13 @@ class Engine:
     def start(self) -> Self:
         """Begin to start a private server where no other is there; returns at once.
 
-        Raises RunError where the environment names one and nobody answers there.
+        Raises RunError where the environment names one and nobody answers there, InputError where the home's database
+        is damaged.
         """
         switch_off()
         end_orphans(self._settings.processes)
         if self.url is None:
+            require_sound(self._settings.root / "prefect.db", FORGETS)
             self.log.parent.mkdir(parents=True, exist_ok=True)
             # Two first starts at once would both create the tables.
             self._lock = FileLock(self._settings.root / "prefect.lock")
@@ -124,7 +128,7 @@ class Engine:
 
 def newer_prefect(settings: Settings) -> InputError:
     """What to say where the log of a server has NEWER."""
-    remedy = "install that one, or move the file away: it holds the history of flow runs and nothing else"
+    remedy = f"install that one, or {FORGETS}"
     return InputError(str(settings.root / "prefect.db"), "a newer version of Prefect made it", remedy)
 
 

@@ -21,13 +21,13 @@ import psutil
 from filelock import FileLock, Timeout
 
 from flows.deployments import AT_ONCE, POOL, ROOT, register
-from flows.engine import NEWER, UP, is_healthy, newer_prefect, private_server
+from flows.engine import FORGETS, NEWER, UP, is_healthy, newer_prefect, private_server
 from flows.environment import SWITCHES
 from flows.flow_runs import call, mark_just_begun, mark_killed, mark_pool_crashed
 from recsys.errors import InputError, RunError
 from recsys.processes import end, end_orphans, python, start_leashed, started, wait_until
 from recsys.settings import Settings
-from recsys.tracking.database import OTHER_SCHEMA, ensure_database, other_mlflow
+from recsys.tracking.database import OTHER_SCHEMA, ensure_database, other_mlflow, require_server, require_sound
 
 HOST = "127.0.0.1"
 # What tells Prefect's and MLflow's own commands where to listen.
@@ -62,6 +62,8 @@ class Stack:
             _refuse_taken(name, port)
         end_orphans(self.settings.processes)
         self.settings.logs.mkdir(parents=True, exist_ok=True)
+        require_sound(self.settings.root / "prefect.db", FORGETS)
+        require_server(self.settings)
         ensure_database(self.settings)
         self._start_prefect()
         self._start_mlflow()

@@ -101,13 +101,13 @@ class Night:
 
     @property
     def _seen(self) -> Decided | None:
-        looked = (each for each in reversed(self._earlier) if each.record.rows is not None)
-        return next((each for each in looked if each.record.verdict != "skipped"), None)
+        return _last_look(self._earlier)
 
     @property
     def new_rows(self) -> int:
-        """Rows that came since the last decision, whatever their own time."""
-        return self.fresh.rows - (self.seen.rows or 0 if self.seen is not None else 0)
+        """Rows that came since the last decision, whatever their own time; negative where fewer are there."""
+        last = _last_look(self.past)
+        return self.fresh.rows - (last.record.rows or 0 if last is not None else 0)
 
     @property
     def challenger(self) -> ModelConfig:
@@ -131,6 +131,12 @@ class Night:
             "decided_by": self.decided_by,
         }
         return DecisionRecord.model_validate(known | about)
+
+
+def _last_look(past: Sequence[Decided]) -> Decided | None:
+    """The last of these that looked at the rows, and not only at their number."""
+    looked = (each for each in reversed(past) if each.record.rows is not None)
+    return next((each for each in looked if each.record.verdict != "skipped"), None)
 
 
 def time_of_decision(past: Sequence[Decided]) -> datetime:

@@ -11,7 +11,6 @@ from recsys.champion.record import DecisionRecord
 from recsys.errors import InputError, RunError, did_you_mean
 from recsys.serving.bundle import open_bundle
 from recsys.tracking.decisions import Decided
-from recsys.tracking.pyfunc import bundle_of
 from recsys.tracking.registry import CHALLENGER, CHAMPION, PREVIOUS
 from recsys.tracking.runs import RETRAINING
 from tasks.context import Reporter, alone
@@ -76,7 +75,7 @@ def _decided(
     chosen = office.registry.version(name, version)
     if champion is not None and champion.number == version:
         raise InputError(f"version {version} of {name}", "is champion already", "nothing to do")
-    open_bundle(bundle_of(office.registry.folder(chosen)))
+    open_bundle(office.registry.bundle(chosen))
     about = {"verdict": verdict, "version": version, "serving": version, "challenger": contender_of(chosen)}
     if verdict == "promoted":
         about["newest"] = contender_of(chosen).newest

@@ -16,7 +16,7 @@ from prefect.cache_policies import NO_CACHE
 from recsys.champion.behaviour import Finding, check_behaviour
 from recsys.champion.drift import Drift, drift
 from recsys.champion.gate import Decision, Guard, Kind, by_mode, decide
-from recsys.champion.guards import age_guard, behaviour_guards, drift_guards, side_guards
+from recsys.champion.guards import age_guard, behaviour_guards, drift_guards, older_guard, side_guards
 from recsys.champion.record import (
     Contender,
     Window,
@@ -43,6 +43,7 @@ from recsys.models.registry import model_class, open_model
 from recsys.serving.about import MODEL, Facts
 from recsys.serving.bundle import open_bundle, write_bundle
 from recsys.serving.canary import check_canary
+from recsys.serving.inspect import read_about
 from recsys.splits.fold import Fold, save_folds, training_rows
 from recsys.store import Ref
 from recsys.tracking.pyfunc import bundle_of, save_pyfunc
@@ -78,7 +79,7 @@ def look_for_new_rows(night: Night) -> str | None:
     fresh, asked = night.fresh, night.spec.retrain.min_new_rows
     assert fresh.newest is not None
     text = f"{count(fresh.rows, 'row')}, the newest of {moment(fresh.newest):%Y-%m-%d %H:%M} UTC"
-    night.run.reporter.stage("fresh", f"{text}; {night.new_rows:,} came since the last decision")
+    night.run.reporter.stage("fresh", f"{text}; {_came(night.new_rows)} since the last decision")
     last = night.seen
     if last is None or night.new_rows >= asked:
         return None
@@ -93,6 +94,10 @@ def look_for_new_rows(night: Night) -> str | None:
     if night.new_rows < 0:
         return None  # rows were taken away: other data than were decided about
     return f"{count(night.new_rows, 'new row')}, and retrain.min_new_rows asks for {asked:,}"
+
+
+def _came(rows: int) -> str:
+    return f"{rows:,} came" if rows >= 0 else f"{-rows:,} went"
 
 
 @task(name="cut window", cache_policy=NO_CACHE)
@@ -143,7 +148,7 @@ def unreadable(night: Night) -> str | None:
         return None
     registry = night.office.registry
     try:
-        open_bundle(bundle_of(registry.folder(registry.version(night.spec.name, night.champion.version))))
+        open_bundle(registry.bundle(registry.version(night.spec.name, night.champion.version)))
     except InputError as error:
         return str(error)
     return None
@@ -173,7 +178,7 @@ def score_champion(dataset: Ref, window: Ref, night: Night) -> Ref:
     assert night.champion is not None
     run, registry = night.run, night.office.registry
     version = registry.version(night.spec.name, night.champion.version or 0)
-    model = bundle_of(registry.folder(version)) / MODEL
+    model = registry.bundle(version) / MODEL
     cell = cell_of(opponent(night), CHAMPION, night)
     job = job_of(run.spec, cell.model, cell.seed, dataset.folder, window.folder / str(WINDOW), run.threads)
 
@@ -197,13 +202,14 @@ def hold_trial(challenger: Ref, champion: Ref, dataset: Ref, window: Ref, night:
         sides = [_side(fit, data, fold, night) for fit in (challenger, champion)]
         findings = tuple(_behaviour(challenger, data, fold, night))
         assert night.fresh.newest is not None
-        records = night.records
+        records, newest = night.records, None if night.champion is None else night.champion.newest
         new = drift(data, night.fresh.newest, accepted_until(records), usual_step(records))
         guards = (
             *side_guards(sides[0], sides[1], retrain.guards),
             *drift_guards(new, retrain.guards),
             *behaviour_guards(findings),
             age_guard(night.fresh.newest, now, retrain.guards),
+            older_guard(night.fresh.newest, None if newest is None else microseconds_of(newest)),
         )
         pairing = pair(*sides)
     decision = decide(kind_of(night), pairing, guards, retrain)
@@ -277,15 +283,15 @@ def register(cell: Cell, final: Ref, ready: Ref, contender: Contender, recorder:
         )
 
     tags = version_tags(contender) | {"as_of": moment(night.as_of).isoformat()}
+    tags["bundle"] = read_about(bundle_of(ready.folder / SERVED))[1]
     return office.registry.register(night.spec.name, run.key, recorder.parent.run_id, log, tags)
 
 
 @task(name="try the canary", cache_policy=NO_CACHE)
 def try_canary(version: Version, final: Ref, dataset: Ref, night: Night) -> str | None:
     """Why this version must not serve, or None: loaded back, it gives the lists that its fit gave."""
-    stored = bundle_of(night.office.registry.folder(version))
     try:
-        bundle = open_bundle(stored)
+        bundle = open_bundle(night.office.registry.bundle(version))
         n = check_canary(bundle, Dataset.load(dataset.folder), Lists.load(final.folder))
     except ExpectedError as error:
         night.run.reporter.warn(str(error))

@@ -25,7 +25,7 @@ def run(run_ids: Sequence[str], out: Path | None, to_fit: bool, speech: Speech) 
     from flows.leaderboard import leaderboard_table
     from recsys.comparison.across import compare_runs, refuse_unlike
     from recsys.comparison.closer import closer_look
-    from recsys.comparison.result import FILES, copy_into, read_leaderboard, require_writable, rows_of
+    from recsys.comparison.result import FILES, copy_into, read_leaderboard, require_place, rows_of
     from recsys.experiment.candidates import sample_in_words
     from recsys.experiment.rebuild import rebuilt
     from recsys.report.page import write_report
@@ -39,7 +39,7 @@ def run(run_ids: Sequence[str], out: Path | None, to_fit: bool, speech: Speech) 
         runs = _fetched(run_ids, settings, Path(folder))
         refuse_unlike(runs)
         place = out or Path("runs") / runs[0].spec.name / "-".join(["compared", *(each.short for each in runs)])
-        require_writable(place)
+        require_place(place)
         again = rebuilt(runs[0].spec, runs[0].manifest, settings, speech.progress())
         board = Path(folder) / "board"
         board.mkdir()

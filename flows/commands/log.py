@@ -68,7 +68,7 @@ def why_not_stored(result: StoredRun, settings: Settings) -> str | None:
 def _gone_on_with(result: StoredRun, settings: Settings, speech: Speech) -> str:
     """The comparison once more, all of its fits from the store; the id of its run."""
     from flows.commands.compare import compared
-    from recsys.comparison.result import require_writable
+    from recsys.comparison.result import require_place
 
-    require_writable(result.comparison.out)
+    require_place(result.comparison.out)
     return compared(result.spec, result.comparison.out, False, settings, speech).run_id

@@ -20,7 +20,7 @@ def run(run_id: str, out: Path | None, speech: Speech) -> None:
     """Compare again, from the experiment and the data alone, and print every number as it was and as it is."""
     from flows.commands.compare import compared
     from recsys.comparison.differences import differences, largest
-    from recsys.comparison.result import require_writable
+    from recsys.comparison.result import require_place
     from recsys.comparison.stored_run import changes
     from recsys.experiment.candidates import candidates_name
     from recsys.experiment.rebuild import same_inputs
@@ -39,7 +39,7 @@ def run(run_id: str, out: Path | None, speech: Speech) -> None:
             message = f"{candidates} is not what the run has read"
             raise InputError("evaluation.candidates", message, "put back the pairs of the run, or compare anew")
         place = out or Path("runs") / then.spec.name / f"rerun-{then.short}"
-        require_writable(place)
+        require_place(place)
         now = compared(then.spec, place, True, settings, speech)
         Tracker(settings).tag(now.run_id, {"rerun_of": run_id})
         changed = changes(then.manifest, now.manifest)

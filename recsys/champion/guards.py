@@ -150,6 +150,17 @@ def age_guard(newest: int, now: int, limits: Guards) -> Guard:
     )
 
 
+def older_guard(newest: int, champion: int | None) -> Guard:
+    """Whether the rows end before those that the champion was fitted on; times in microseconds since 1970.
+
+    A feed of which the newest part is missing, or a time in the past, must not replace what knows more. champion: time
+    of its newest row; None: it has none.
+    """
+    days = 0.0 if champion is None else max(0.0, (champion - newest) / MICROSECONDS["d"])
+    text = f"the newest row is {days:,.1f} days older than that of the champion"
+    return Guard(name="older rows", value=days, fell=days > 0, text=text)
+
+
 def falls(groups: Sequence[Group]) -> list[bool]:
     """Whether the mean of each group lost more than its limit and more than chance explains.
 

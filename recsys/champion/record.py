@@ -24,6 +24,7 @@ from recsys.experiment.trouble import explain
 from recsys.store import KeyTwiceError, digest, is_format, plain_json
 
 FORMAT: Final = 1
+RESTORE = "put it back as it was, or delete that run in MLflow: the decision counts no more then"
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
 # Guards that speak of the new rows: where one fell, these rows have not been found good.
@@ -148,9 +149,9 @@ class DecisionRecord(Config):
         except ValidationError as error:
             raise explain(error, cls, place) from error
         except KeyTwiceError as error:
-            raise InputError(place, str(error), "a record is the text that the decision wrote") from error
+            raise InputError(place, str(error), RESTORE) from error
         except ValueError as error:
-            raise InputError(place, f"is no JSON ({error})", "a record is the text that the decision wrote") from error
+            raise InputError(place, f"is no JSON ({error})", RESTORE) from error
 
 
 def moment(microseconds: int) -> datetime:
@@ -229,6 +230,7 @@ def _about(record: DecisionRecord) -> str:
     if record.newest is not None:
         parts.append(f"data up to {record.newest:%Y-%m-%d %H:%M}")
     if record.new_rows is not None:
-        parts.append(f"{record.new_rows:,} new rows")
+        n = record.new_rows
+        parts.append(f"{n:,} new rows" if n >= 0 else f"{-n:,} rows fewer")
     by = record.person if record.decided_by == "person" and record.person else record.decided_by
     return "; ".join([*parts, f"by {by}"])

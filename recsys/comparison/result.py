@@ -18,7 +18,8 @@ from recsys.store import Ref
 if TYPE_CHECKING:
     import pandas as pd
 
-FILES = ("leaderboard.csv", "recommendations.parquet", "per_user.parquet", "spec.yaml", "manifest.json", "report.html")
+MANIFEST = "manifest.json"
+FILES = (MANIFEST, "leaderboard.csv", "recommendations.parquet", "per_user.parquet", "spec.yaml", "report.html")
 
 
 @dataclass(frozen=True)
@@ -74,13 +75,13 @@ def deliver(refs: Sequence[Ref], out: Path, files: Sequence[str] = FILES) -> Non
 
 
 def copy_into(sources: Iterable[Path], out: Path) -> None:
-    """Copy files to the folder `out`, each in one step.
+    """Copy files to the folder `out`, each in one step: the manifest first, by which `require_place` knows the rest.
 
     Raises RunError where the disk is full, InputError where the folder may not be written.
     """
     try:
         out.mkdir(parents=True, exist_ok=True)
-        for source in sources:
+        for source in sorted(sources, key=lambda path: path.name != MANIFEST):
             temporary = out / f".{source.name}.part"
             shutil.copyfile(source, temporary)
             temporary.replace(out / source.name)
@@ -89,12 +90,28 @@ def copy_into(sources: Iterable[Path], out: Path) -> None:
 
 
 def require_writable(out: Path) -> None:
-    """Before hours of work. Raises InputError where `deliver` could not write to this folder."""
+    """Before hours of work. Raises InputError where nothing could be written to this folder."""
     folder = out.absolute()
     while not folder.exists():
         folder = folder.parent
     if not folder.is_dir() or not os.access(folder, os.W_OK):
         raise InputError(str(out), "is no folder that can be written", "choose another one with --out")
+
+
+def require_place(out: Path) -> None:
+    """Raises InputError where `deliver` could not write to this folder, or would replace what no comparison wrote."""
+    require_writable(out)
+    there = [name for name in FILES if (out / name).exists()]
+    if there and not _is_ours(out / MANIFEST):
+        message = "is there already, and is not of a comparison"
+        raise InputError(str(out / there[0]), message, "name another folder with --out")
+
+
+def _is_ours(manifest: Path) -> bool:
+    try:
+        return "choices" in json.loads(manifest.read_bytes())
+    except (OSError, ValueError, TypeError):
+        return False
 
 
 def default_out(name: str, run_key: str) -> Path:

@@ -45,6 +45,17 @@ def find(path: str, field: str) -> list[InputFile]:
     return [_local(file) for file in _local_files(path.removeprefix("file://"), field)]
 
 
+def refuse_among(out: Path, path: str) -> None:
+    """Raise InputError where tables that are written to a folder would be read as part of the data in this one."""
+    if "://" in path:
+        return
+    source, table = user_path(path, "interactions").resolve(), out.resolve() / "x.csv"
+    if source.is_dir() and table.is_relative_to(source) and is_table(table.relative_to(source).as_posix()):
+        raise InputError(
+            str(out), f"is in {path}, and what is written there would be read as data", "name another folder with --out"
+        )
+
+
 def content(path: Path) -> bytes:
     """The bytes of a local file, unpacked where its name ends in .gz.
 

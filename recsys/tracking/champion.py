@@ -32,9 +32,7 @@ class Champion:
         if version is None:
             raise self._none()
         if self._found is None or self._found[0].number != version.number:
-            from recsys.tracking.pyfunc import bundle_of
-
-            self._found = version, bundle_of(self._registry.folder(version))
+            self._found = version, self._registry.bundle(version)
         return str(version.number), self._found[1]
 
     @cached_property

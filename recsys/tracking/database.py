@@ -55,11 +55,39 @@ def ensure_database(settings: Settings) -> None:
         temporary.replace(database)
 
 
+def require_sound(database: Path, remedy: str) -> None:
+    """Raise InputError where a file is no database of SQLite, or has lost its end; one that has not begun is sound.
+
+    The header alone is looked at (https://sqlite.org/fileformat2.html, section 1.3): that takes no time.
+    """
+    if database.exists() and not database.is_file():
+        raise InputError(str(database), "is no file, and should be a database", remedy)
+    size = database.stat().st_size if database.exists() else 0
+    if size == 0:
+        return
+    with database.open("rb") as file:
+        header = file.read(100)
+    if len(header) < 100 or not header.startswith(b"SQLite format 3\0"):
+        raise InputError(str(database), "is no database of SQLite", remedy)
+    page = int.from_bytes(header[16:18], "big")
+    pages = int.from_bytes(header[28:32], "big")
+    is_known = header[24:28] == header[92:96]  # else another library has written, and the number of pages is an old one
+    waits = any(database.with_name(f"{database.name}-{kind}").exists() for kind in ("wal", "journal"))
+    if is_known and not waits and size < pages * (65536 if page == 1 else page):
+        raise InputError(str(database), f"has lost its end: {size:,} bytes are left of it", remedy)
+
+
 def require_server(settings: Settings) -> None:
     """Where the environment names a tracking server, one has to answer there: MLflow itself tries for minutes.
 
-    Raises RunError where none does.
+    Raises RunError where none does, InputError where the home's own database is damaged.
     """
+    if settings.owns_tracking:
+        remedy = "put a copy of it there, or move it away: that begins without its records"
+        if settings.database.is_file() and settings.database.stat().st_size == 0:  # ours appears complete or not at all
+            raise InputError(str(settings.database), "is empty, and had records in it", remedy)
+        require_sound(settings.database, remedy)
+        return
     uri = settings.mlflow_uri
     if not uri.startswith(("http://", "https://")):
         return
@@ -75,7 +103,10 @@ def require_server(settings: Settings) -> None:
 
 
 def connected(settings: Settings) -> MlflowClient:
-    """MLflow's client for this installation. Raises InputError where another version of MLflow made the database."""
+    """MLflow's client for this installation. Raises InputError where another version of MLflow made the database, or it
+    is damaged."""
+    if settings.owns_tracking:
+        require_server(settings)
     from mlflow import MlflowClient
     from mlflow.exceptions import MlflowException
 

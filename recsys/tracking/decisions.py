@@ -11,7 +11,8 @@ from mlflow.artifacts import download_artifacts
 from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
 
-from recsys.champion.record import DecisionRecord
+from recsys.champion.record import RESTORE, DecisionRecord
+from recsys.errors import InputError
 from recsys.settings import Settings
 from recsys.tracking.runs import RETRAINING, Tracker
 
@@ -65,8 +66,12 @@ class Decisions:
         return found
 
     def _decided(self, run: Run) -> Decided:
-        text = self._file(run).read_text(encoding="utf-8")
-        record = DecisionRecord.from_json(text, f"run {run.info.run_id}, {FILE}")
+        place = f"run {run.info.run_id}, {FILE}"
+        try:
+            text = self._file(run).read_text(encoding="utf-8")
+        except (FileNotFoundError, IsADirectoryError, UnicodeDecodeError) as error:
+            raise InputError(place, f"cannot be read ({getattr(error, 'strerror', None) or error})", RESTORE) from error
+        record = DecisionRecord.from_json(text, place)
         settled = run.info.status == "FINISHED"
         key, asked = (str(run.data.tags.get(tag, "")) for tag in ("run_key", "spec.digest"))
         return Decided(record, str(run.info.run_id), key, settled, asked)

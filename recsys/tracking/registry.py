@@ -14,6 +14,7 @@ from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 
 from recsys.errors import InputError, RunError
+from recsys.serving.inspect import read_about
 from recsys.settings import Settings
 from recsys.tracking.database import connected
 
@@ -98,7 +99,7 @@ class Registry:
             self.client.set_registered_model_alias(_model(name), CHALLENGER, str(found.number))
         except MlflowException as error:
             raise self._trouble(error) from error
-        return replace(found, tags={"run_key": run_key, **tags})
+        return replace(found, tags={"run_key": run_key, **tags, **found.tags})
 
     def promote(self, name: str, version: int, expected: int | None, tags: Mapping[str, str]) -> None:
         """Make a version champion in one call, and then say so in aliases and tags.
@@ -153,6 +154,17 @@ class Registry:
                 raise self._trouble(error) from error
             remedy = f"go back (recsys champion rollback {version.name}), or make another: recsys retrain SPEC"
             raise InputError(f"version {version.number}", f"MLflow has no files at {version.source}", remedy) from error
+
+    def bundle(self, version: Version) -> Path:
+        """The bundle of a version, described as it was when it was registered.
+
+        Raises InputError where there is none, or its description was changed since: that has the digests of the rest.
+        """
+        from recsys.tracking.pyfunc import bundle_of
+
+        found = bundle_of(self.folder(version))
+        read_about(found, version.tags.get("bundle"))  # earlier versions of this project wrote no such tag
+        return found
 
     def _has_files(self, version: Version) -> bool:
         try:

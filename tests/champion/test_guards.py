@@ -10,7 +10,16 @@ from scipy.stats import binom
 
 from recsys.champion.behaviour import Finding
 from recsys.champion.drift import Drift, Measure
-from recsys.champion.guards import Group, age_guard, behaviour_guards, churn, drift_guards, falls, side_guards
+from recsys.champion.guards import (
+    Group,
+    age_guard,
+    behaviour_guards,
+    churn,
+    drift_guards,
+    falls,
+    older_guard,
+    side_guards,
+)
 from recsys.experiment.retrain import Guards
 
 DAY = 86_400 * 10**6
@@ -291,6 +300,13 @@ def test_age(age, fell):
     assert (guard.fell, guard.value) == (fell, 2.5)
     said = {None: "", "3d": "; at most 3 days is allowed", "59h": "; at most 2.45833 days is allowed"}
     assert guard.text == "the newest row is 2.5 days old" + said.get(age, "; at most 2 days is allowed")
+
+
+@pytest.mark.parametrize(("champion", "days", "fell"), [(None, 0, False), (4 * DAY, 0, False), (6 * DAY, 1.5, True)])
+def test_rows_that_end_before_those_of_the_champion(champion, days, fell):
+    guard = older_guard(newest=9 * DAY // 2, champion=champion)
+    assert (guard.value, guard.fell) == (days, fell)
+    assert f"{days:.1f} days older than that of the champion" in guard.text
 
 
 class TestChurn:

@@ -12,9 +12,11 @@ from recsys.comparison import result
 from recsys.comparison.result import (
     FILES,
     Comparison,
+    copy_into,
     default_out,
     deliver,
     read_leaderboard,
+    require_place,
     require_writable,
     rows_of,
 )
@@ -112,6 +114,28 @@ class TestDelivery:
         monkeypatch.setattr(result.shutil, "copyfile", broken)
         with pytest.raises(OSError, match="Input/output error"):
             deliver(refs, tmp_path / "out")
+
+    def test_files_of_somebody_else_are_not_replaced(self, refs, tmp_path):
+        (tmp_path / "spec.yaml").write_text("mine")
+        with pytest.raises(InputError, match=r"spec\.yaml: is there already, and is not of a comparison; name another"):
+            require_place(tmp_path)
+        (tmp_path / "manifest.json").write_text("[]")
+        with pytest.raises(InputError, match=r"manifest\.json: is there already"):
+            require_place(tmp_path)
+
+    def test_files_of_a_comparison_are_replaced_also_where_it_was_cut_off(self, tmp_path):
+        (tmp_path / "manifest.json").write_text('{"choices": {}}')
+        (tmp_path / "spec.yaml").write_text("name: ours")
+        require_place(tmp_path)
+
+    def test_the_manifest_comes_first(self, tmp_path, monkeypatch):
+        (tmp_path / "from").mkdir()
+        for name in FILES:
+            (tmp_path / "from" / name).write_text(name)
+        copied, copy = [], result.shutil.copyfile
+        monkeypatch.setattr(result.shutil, "copyfile", lambda *a: copied.append(a[0].name) or copy(*a))
+        copy_into(sorted((tmp_path / "from").iterdir()), tmp_path / "out")
+        assert (copied[0], sorted(copied)) == ("manifest.json", sorted(FILES))
 
     def test_whether_a_folder_can_be_written_is_known_before(self, tmp_path):
         require_writable(tmp_path / "deep" / "out")

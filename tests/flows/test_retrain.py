@@ -23,6 +23,7 @@ from recsys.data.traffic import simulate
 from recsys.data.traffic.plan import Poison, Traffic
 from recsys.errors import InputError
 from recsys.experiment.spec import Experiment
+from recsys.serving.about import ABOUT
 from recsys.serving.bundle import open_bundle
 from recsys.serving.state import Serving
 from recsys.settings import Settings
@@ -118,6 +119,16 @@ def test_what_serves_was_fitted_on_all_rows(shop: Shop) -> None:
     assert version == "1"
     assert bundle.about.rows == records()[-1].rows
     assert bundle.facts.name == "shop"
+
+
+def test_a_bundle_that_is_described_otherwise_does_not_serve(shop: Shop) -> None:
+    _, folder = Champion("shop", Settings())()
+    text = (folder / ABOUT).read_text()
+    (folder / ABOUT).write_text(text.replace('"exclude_seen": true', '"exclude_seen": false'))
+    assert (folder / ABOUT).read_text() != text
+    with pytest.raises(InputError, match=r"has digest .* is wanted; make it again: recsys retrain SPEC"):
+        Champion("shop", Settings())()
+    (folder / ABOUT).write_text(text)
 
 
 def test_no_new_rows(shop: Shop) -> None:
@@ -314,6 +325,17 @@ def test_a_damaged_champion_is_replaced(shop: Shop, tmp_path: Path, monkeypatch:
     state.stop()
     lists = pd.read_parquet(tmp_path / "lists/current/recommendations.parquet")
     assert {state.live.version} == set(lists["version"]) == {str(record.version)}
+
+
+def test_rows_that_end_before_those_of_the_champion(shop: Shop) -> None:
+    """A feed without its newest part, or a time in the past, replaces nothing."""
+    before, asked = aliases(), dt.datetime.combine(LAST - dt.timedelta(days=22), dt.time(), dt.UTC)
+    record = retrain(shop.spec(), as_of=asked)
+    assert (record.verdict, record.serving) == ("rejected", before[CHAMPION])
+    assert [guard.name for guard in record.fallen] == ["older rows"]
+    assert record.new_rows is not None
+    assert record.new_rows < 0
+    assert aliases() == before
 
 
 def test_the_records_are_artifacts(shop: Shop) -> None:

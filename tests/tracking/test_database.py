@@ -10,10 +10,10 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from recsys.errors import RunError
+from recsys.errors import InputError, RunError
 from recsys.settings import Settings
 from recsys.tracking import database
-from recsys.tracking.database import ensure_database, require_server, run_status
+from recsys.tracking.database import ensure_database, require_server, require_sound, run_status
 from recsys.tracking.runs import Tracker
 
 MAKER = (
@@ -179,3 +179,38 @@ class TestStatus:
         )
         done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
         assert done.stdout == "FINISHED\n[]\n"
+
+
+class TestDamage:
+    @pytest.mark.parametrize(
+        ("damage", "said"),
+        [
+            ("cut", "has lost its end: .* bytes are left of it; put a copy of it there, or move it away"),
+            ("junk", "is no database of SQLite; put a copy"),
+            ("short", "is no database of SQLite; put a copy"),
+            ("emptied", "is empty, and had records in it; put a copy"),
+            ("folder", "is no file, and should be a database; put a copy"),
+        ],
+    )
+    def test_is_told_at_once(self, settings, damage, said):
+        content = settings.database.read_bytes()
+        settings.database.unlink()
+        if damage == "folder":
+            settings.database.mkdir()
+        else:
+            damaged = {"cut": content[: len(content) // 2], "junk": b"x" * 2000, "short": content[:50], "emptied": b""}
+            settings.database.write_bytes(damaged[damage])
+        for use in (require_server, Tracker):
+            with pytest.raises(InputError, match=rf"mlflow\.db: {said}"):
+                use(settings)
+
+    def test_sound_ones(self, settings, tmp_path):
+        require_server(settings)
+        require_sound(tmp_path / "none.db", "")
+        (tmp_path / "begun.db").touch()
+        require_sound(tmp_path / "begun.db", "")
+
+    def test_what_a_kill_left_is_mended_by_sqlite(self, settings):
+        settings.database.write_bytes(settings.database.read_bytes()[:-4096])
+        settings.database.with_name("mlflow.db-journal").write_bytes(b"")
+        require_server(settings)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from pathlib import Path
+from urllib.parse import unquote, urlparse
 
 import pytest
 from made.decisions import record
@@ -68,6 +70,23 @@ def test_written_again_the_last_one_stands(decisions, tracker):
     decisions.write(run, first, {})
     decisions.write(run, lost, {})
     assert [each.record for each in decisions.all("shop")] == [lost]
+
+
+@pytest.mark.parametrize("damage", ["emptied", "deleted", "a folder", "no text"])
+def test_a_record_that_cannot_be_read_says_what_to_do(decisions, tracker, damage):
+    run, other = open_run(tracker, "a"), open_run(tracker, "b")
+    decisions.write(run, record(1), {})
+    decisions.write(other, record(2), {})
+    file = Path(unquote(urlparse(tracker.client.get_run(run).info.artifact_uri).path)) / FILE
+    file.unlink()
+    if damage == "a folder":
+        file.mkdir()
+    elif damage != "deleted":
+        file.write_bytes(b"" if damage == "emptied" else b"\xff\xfe")
+    with pytest.raises(InputError, match=rf"run {run}, decision\.json: .*; put it back as it was, or delete that run"):
+        decisions.all("shop")
+    tracker.client.delete_run(run)
+    assert [each.run_id for each in decisions.all("shop")] == [other]
 
 
 def test_a_record_that_is_damaged(decisions, tracker):
