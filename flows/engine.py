@@ -25,8 +25,8 @@ from recsys.tracking.database import require_sound
 
 START_SECONDS = 120.0
 NAMED_SECONDS = 3.0
-# What Prefect's server says at the end of its log where the database has a schema that it does not know.
-NEWER, LAST_WORDS = b"Can't locate revision", 500
+# What Prefect's server says at the end of its log where the database has a schema that it does not know, or is damaged.
+NEWER, DAMAGED, LAST_WORDS = b"Can't locate revision", b"database disk image is malformed", 500
 # A private server's blocks are never used; registering them costs a second on an empty home.
 NO_BLOCKS = {"PREFECT_API_BLOCKS_REGISTER_ON_START": "false"}
 FORGETS = "move the file away: it holds the history of flow runs and nothing else"
@@ -114,8 +114,11 @@ class Engine:
 
     def _did_not_start(self) -> ExpectedError:
         full = disk_full(self._settings.root)
-        if full is None and NEWER in self.log.read_bytes()[-LAST_WORDS:]:
+        said = self.log.read_bytes()[-LAST_WORDS:]
+        if full is None and NEWER in said:
             return newer_prefect(self._settings)
+        if full is None and DAMAGED in said:
+            return InputError(str(self._settings.root / "prefect.db"), "is damaged", FORGETS)
         return full or RunError("Prefect", "its server ended while it was starting", f"see {self.log}")
 
     def _no_answer(self) -> RunError:

@@ -21,6 +21,8 @@ from recsys.settings import Settings
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
+ANEW = "put a copy of it there, or move it away: that begins without its records"
+"""What to do about a damaged one."""
 OTHER_SCHEMA = "out-of-date database schema"
 """What MLflow says of a database that an older or a newer version of it has made."""
 
@@ -83,10 +85,9 @@ def require_server(settings: Settings) -> None:
     Raises RunError where none does, InputError where the home's own database is damaged.
     """
     if settings.owns_tracking:
-        remedy = "put a copy of it there, or move it away: that begins without its records"
         if settings.database.is_file() and settings.database.stat().st_size == 0:  # ours appears complete or not at all
-            raise InputError(str(settings.database), "is empty, and had records in it", remedy)
-        require_sound(settings.database, remedy)
+            raise InputError(str(settings.database), "is empty, and had records in it", ANEW)
+        require_sound(settings.database, ANEW)
         return
     uri = settings.mlflow_uri
     if not uri.startswith(("http://", "https://")):

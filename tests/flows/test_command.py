@@ -6,12 +6,14 @@ import errno
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 import typer
+from sqlalchemy.exc import DatabaseError
 
 from flows import command as command_module
 from flows.command import INTERRUPTED, TERMINATED, Speech, Terminated, again, command, run_app, typed
@@ -130,6 +132,11 @@ class TestEnd:
         found, _, err = self.ended(capsys, OSError(number, os.strerror(number), "/out/x"))
         assert found == status
         assert err.startswith("/out/x: cannot be written (")
+
+    def test_a_damaged_database(self, capsys, home):
+        found, _, err = self.ended(capsys, DatabaseError("", None, sqlite3.DatabaseError("image is malformed")))
+        assert found == 2
+        assert err.startswith(f"{home / 'mlflow.db'}: is damaged (image is malformed); put a copy of it there, or")
 
     def test_another_error_of_the_system_is_a_bug(self, capsys):
         status, _, err = self.ended(capsys, OSError(errno.EBADF, "Bad file descriptor"))
