@@ -43,6 +43,10 @@ class RunError(ExpectedError):
     """The input is right and it failed while running: a time limit, a full disk, a server gone. Exit status 1."""
 
 
+class NotANumberError(ValueError):
+    """What a model gives holds NaN, or infinity where a number is needed."""
+
+
 def remedy_by_format(found: object, known: int, older: str) -> str:
     """What to do about a file of a format that is not known here. older: about one of an earlier format.
 

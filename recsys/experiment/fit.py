@@ -16,6 +16,7 @@ import numpy as np
 from recsys.config import BoolArray, IntArray
 from recsys.data.dataset import Dataset
 from recsys.data.interactions import Interactions, known_view, serving_view, training_view
+from recsys.errors import NotANumberError, RunError
 from recsys.experiment.candidates import candidate_mask
 from recsys.experiment.job import Job
 from recsys.experiment.lists import Lists
@@ -39,8 +40,16 @@ def fit_and_recommend(job: Job, folder: Path, checkpoint: Path, tell: Tell) -> N
     """Do the job and leave in the empty `folder`: the lists, `model/`, `curves.json` and `measured.json`.
 
     checkpoint: a folder that outlives a kill. tell: called with each epoch. Raises InputError where model and data do
-    not fit together.
+    not fit together, RunError where training explodes.
     """
+    try:
+        _do(job, folder, checkpoint, tell)
+    except NotANumberError as error:
+        remedy = "it has diverged, or cannot use these values: lower learning_rate, where it has one"
+        raise RunError(f"model '{job.model.name}'", str(error), remedy) from error
+
+
+def _do(job: Job, folder: Path, checkpoint: Path, tell: Tell) -> None:
     data, fold = Dataset.load(job.dataset), Fold.load(job.fold)
     if job.fitted is not None:
         _serve_share(job, data, fold, job.fitted, folder)
@@ -245,4 +254,7 @@ def _predicted(job: Job, data: Dataset, fold: Fold, model: Recommender, train: I
         return None
     user = train.users.positions(data.users.ids[data.user[fold.test]])
     item = train.items.positions(data.items.ids[data.item[fold.test]])
-    return np.asarray(model.predict(user, item), dtype=np.float32)
+    predicted = np.asarray(model.predict(user, item), dtype=np.float32)
+    if not np.isfinite(predicted).all():
+        raise NotANumberError(f"{np.count_nonzero(~np.isfinite(predicted))} predicted values are NaN or infinite")
+    return predicted

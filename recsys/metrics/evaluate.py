@@ -9,6 +9,7 @@ import numpy as np
 from scipy import sparse
 
 from recsys.config import BoolArray, FloatArray, IntArray
+from recsys.errors import NotANumberError
 from recsys.metrics.context import Context
 from recsys.metrics.hits import as_sets, hits_of, refuse_bad_lists
 from recsys.metrics.ranks import Ranks
@@ -117,11 +118,11 @@ def evaluate_values(
     """Every metric of predicted values among `metrics`.
 
     predicted, actual: (n_rows,). user: (n_rows,) positions 0..n_users-1; a user without rows gets NaN. Raises
-    ValueError where a prediction is NaN or infinite.
+    NotANumberError where a prediction is NaN or infinite.
     """
     predicted, actual = np.asarray(predicted, dtype=np.float64), np.asarray(actual, dtype=np.float64)
     if not np.isfinite(predicted).all():
-        raise ValueError(f"{np.count_nonzero(~np.isfinite(predicted))} predicted values are NaN or infinite")
+        raise NotANumberError(f"{np.count_nonzero(~np.isfinite(predicted))} predicted values are NaN or infinite")
     asked: list[Metric] = [METRICS[name] for name in metrics if METRICS[name].needs == "values"]
     per_user = {metric.name: metric.compute(predicted, actual, user, n_users) for metric in asked}
     rows = np.bincount(user, minlength=n_users)

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from recsys.config import BoolArray, FloatArray
+from recsys.errors import NotANumberError
 
 Items = NDArray[np.int32]
 Scores = NDArray[np.float32]
@@ -32,7 +33,7 @@ def top_k(
     scores: (n, n_items); compared as float32, left as they are. exclude: (n, n_items), items that the stored entries
     name are left out. candidates: the only items allowed, (n_items,) for all rows or (n, n_items) for each. Items of
     score -inf are left out too. Returns (items, scores), both (n, k); a row with fewer items than k ends in item -1 at
-    score -inf. Raises ValueError where a score that counts is NaN.
+    score -inf. Raises NotANumberError where a score that counts is NaN.
 
     >>> top_k(np.array([[0.5, 0.9, 0.5, 0.1]]), k=3)[0]
     array([[1, 0, 2]], dtype=int32)
@@ -147,4 +148,4 @@ def _best_of_few(scores: Scores, k: int, candidates: tuple[NDArray[np.int64], ND
 
 def _refuse_nan(scores: Scores) -> None:
     if np.isnan(scores).any():
-        raise ValueError("scores hold NaN, which has no place in an order")
+        raise NotANumberError("scores hold NaN, which has no place in an order")

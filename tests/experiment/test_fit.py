@@ -11,7 +11,7 @@ from made import dataset, fold, job, spec, world
 from made.models import Constant, GoingOn, Oracle, Watcher
 
 from recsys.data.interactions import training_view
-from recsys.errors import InputError
+from recsys.errors import InputError, RunError
 from recsys.experiment.candidates import candidate_mask, unknown_pairs
 from recsys.experiment.cells import job_of
 from recsys.experiment.fit import fit_and_recommend, make_lists
@@ -215,6 +215,16 @@ class TestFit:
             return work, told, (data, part)
 
         return do
+
+    @pytest.mark.parametrize("model", ["constant", {"name": "watcher", "epochs": 2}])
+    def test_scores_that_are_no_numbers(self, run, monkeypatch, model):
+        """In a list, and where the validation part is looked at first."""
+        nothing = lambda model, users: np.full((len(users), len(model.items)), np.nan, dtype=np.float32)  # noqa: E731
+        monkeypatch.setattr(Constant, "scores", nothing)
+        monkeypatch.setattr(Watcher, "scores", nothing)
+        name = model if isinstance(model, str) else model["name"]
+        with pytest.raises(RunError, match=rf"model '{name}': scores hold NaN, .*; it has diverged, or cannot use"):
+            run(model)
 
     def test_a_model_that_watches_is_fitted_twice(self, run):
         work, told, (_, part) = run({"name": "watcher", "epochs": 4})
