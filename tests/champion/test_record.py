@@ -86,7 +86,7 @@ class TestJson:
         assert str(info.value).startswith(said)
 
     def test_refuses_a_key_that_stands_twice(self):
-        with pytest.raises(InputError, match=r"^night\.json: the key 'format' stands twice; a record is the text"):
+        with pytest.raises(InputError, match=r"^night\.json: the key 'format' stands twice; put it back as it was"):
             DecisionRecord.from_json('{"format": 99, ' + record().to_json()[1:], "night.json")
 
     @pytest.mark.parametrize("text", ["", "{", "not json", "\x00", "[" * 100_000, '{"a":' * 100_000])
