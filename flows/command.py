@@ -95,24 +95,16 @@ def command(speech: Speech) -> Iterator[None]:
         # The reader of our output is gone: nothing to tell it any more.
         sys.exit(_give_up_on(sys.stdout))
     except Exception as error:
-        expected = not_written(error, "") if isinstance(error, OSError) else _damaged(error)
+        from recsys.settings import Settings
+        from recsys.tracking.database import damaged
+
+        expected = not_written(error, "") if isinstance(error, OSError) else damaged(error, Settings())
         if expected is not None:
             _fail(speech, expected.exit_status, str(expected), expected.as_dict())
         log = _write_traceback(error)
         message = f"{type(error).__name__}: {error}".splitlines()[0]
         told = {"place": "", "message": message, "remedy": f"this is a bug; the traceback is in {log}"}
         _fail(speech, 1, f"unexpected error: {message}; the traceback is in {log}", told)
-
-
-def _damaged(error: Exception) -> ExpectedError | None:
-    """What to say where SQLite finds MLflow's database damaged; None where the error is another one."""
-    said = str(getattr(error, "orig", error))
-    if type(error).__name__ != "DatabaseError" or "malformed" not in said:
-        return None
-    from recsys.settings import Settings
-    from recsys.tracking.database import ANEW
-
-    return InputError(str(Settings().database), f"is damaged ({said})", ANEW)
 
 
 def typed(name: str) -> str:

@@ -21,12 +21,12 @@ from flows.flow_runs import mark_just_begun
 from recsys.errors import ExpectedError, InputError, RunError, disk_full
 from recsys.processes import end, end_orphans, is_alive, python, start_leashed, wait_until
 from recsys.settings import Settings, shown_address
-from recsys.tracking.database import require_sound
+from recsys.tracking.database import MALFORMED, require_sound
 
 START_SECONDS = 120.0
 NAMED_SECONDS = 3.0
-# What Prefect's server says at the end of its log where the database has a schema that it does not know, or is damaged.
-NEWER, DAMAGED, LAST_WORDS = b"Can't locate revision", b"database disk image is malformed", 500
+# What Prefect's server says at the end of its log where the database has a schema that it does not know.
+NEWER, LAST_WORDS = b"Can't locate revision", 500
 # A private server's blocks are never used; registering them costs a second on an empty home.
 NO_BLOCKS = {"PREFECT_API_BLOCKS_REGISTER_ON_START": "false"}
 FORGETS = "move the file away: it holds the history of flow runs and nothing else"
@@ -59,7 +59,7 @@ class Engine:
         switch_off()
         end_orphans(self._settings.processes)
         if self.url is None:
-            require_sound(self._settings.root / "prefect.db", FORGETS)
+            require_history(self._settings)
             self.log.parent.mkdir(parents=True, exist_ok=True)
             # Two first starts at once would both create the tables.
             self._lock = FileLock(self._settings.root / "prefect.lock")
@@ -114,12 +114,8 @@ class Engine:
 
     def _did_not_start(self) -> ExpectedError:
         full = disk_full(self._settings.root)
-        said = self.log.read_bytes()[-LAST_WORDS:]
-        if full is None and NEWER in said:
-            return newer_prefect(self._settings)
-        if full is None and DAMAGED in said:
-            return InputError(str(self._settings.root / "prefect.db"), "is damaged", FORGETS)
-        return full or RunError("Prefect", "its server ended while it was starting", f"see {self.log}")
+        refused = refusal(self.log.read_bytes()[-LAST_WORDS:], self._settings)
+        return full or refused or RunError("Prefect", "its server ended while it was starting", f"see {self.log}")
 
     def _no_answer(self) -> RunError:
         remedy = f"see {self.log}" if self._process else "start that server, or unset PREFECT_API_URL"
@@ -129,10 +125,23 @@ class Engine:
         return self._process is not None and self._process.poll() is not None
 
 
-def newer_prefect(settings: Settings) -> InputError:
-    """What to say where the log of a server has NEWER."""
-    remedy = f"install that one, or {FORGETS}"
-    return InputError(str(settings.root / "prefect.db"), "a newer version of Prefect made it", remedy)
+def require_history(settings: Settings) -> None:
+    """Raise InputError where the home's prefect.db is damaged."""
+    require_sound(_history(settings), FORGETS)
+
+
+def refusal(said: bytes, settings: Settings) -> InputError | None:
+    """What to say where a server has told its log why it cannot use the home's prefect.db; None where it has not."""
+    place = str(_history(settings))
+    if NEWER in said:
+        return InputError(place, "a newer version of Prefect made it", f"install that one, or {FORGETS}")
+    if MALFORMED.encode() in said:
+        return InputError(place, "is damaged", FORGETS)
+    return None
+
+
+def _history(settings: Settings) -> Path:
+    return settings.root / "prefect.db"
 
 
 def send_logs() -> None:
@@ -167,7 +176,7 @@ def engine(settings: Settings) -> Iterator[None]:
 def private_server(settings: Settings) -> dict[str, str]:
     """The environment of a server that keeps its records in the home."""
     return {
-        "PREFECT_API_DATABASE_CONNECTION_URL": f"sqlite+aiosqlite:///{settings.root / 'prefect.db'}",
+        "PREFECT_API_DATABASE_CONNECTION_URL": f"sqlite+aiosqlite:///{_history(settings)}",
         "PREFECT_UI_ENABLED": "false",
         "PREFECT_LOGGING_LEVEL": "WARNING",
     }

@@ -18,7 +18,7 @@ from flows.interrupts import end_in_time, heard
 from recsys.errors import ExpectedError, disk_full
 from recsys.experiment.spec import Experiment
 from recsys.settings import Settings
-from recsys.tracking.database import ensure_database, require_server
+from recsys.tracking.database import ensure_database, require_records, require_server
 from tasks.context import forks_of, prepare
 
 
@@ -53,6 +53,7 @@ def orchestrated(
     full = disk_full(settings.root)
     if full is not None:
         raise full
+    require_records(settings)
     require_server(settings)
     engine = Engine(settings).start()
     reporter, forks = TerminalReporter(speech.console), forks_of(settings)

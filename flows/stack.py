@@ -21,13 +21,13 @@ import psutil
 from filelock import FileLock, Timeout
 
 from flows.deployments import AT_ONCE, POOL, ROOT, register
-from flows.engine import FORGETS, NEWER, UP, is_healthy, newer_prefect, private_server
+from flows.engine import UP, is_healthy, private_server, refusal, require_history
 from flows.environment import SWITCHES
 from flows.flow_runs import call, mark_just_begun, mark_killed, mark_pool_crashed
 from recsys.errors import InputError, RunError
 from recsys.processes import end, end_orphans, python, start_leashed, started, wait_until
 from recsys.settings import Settings
-from recsys.tracking.database import OTHER_SCHEMA, ensure_database, other_mlflow, require_server, require_sound
+from recsys.tracking.database import OTHER_SCHEMA, ensure_database, other_mlflow, require_records
 
 HOST = "127.0.0.1"
 # What tells Prefect's and MLflow's own commands where to listen.
@@ -62,8 +62,8 @@ class Stack:
             _refuse_taken(name, port)
         end_orphans(self.settings.processes)
         self.settings.logs.mkdir(parents=True, exist_ok=True)
-        require_sound(self.settings.root / "prefect.db", FORGETS)
-        require_server(self.settings)
+        require_history(self.settings)
+        require_records(self.settings)
         ensure_database(self.settings)
         self._start_prefect()
         self._start_mlflow()
@@ -176,13 +176,13 @@ class Stack:
         self.say(f"{name:<8} ready")
 
     def _refusal(self, name: str) -> InputError | None:
-        """What to say where a server has told its log that another version has made its database."""
+        """What to say where a server has told its log that it cannot use its database."""
         with self._log(name).open("rb") as log:
             log.seek(self._logged[name])
             said = log.read()
         if name == "mlflow" and OTHER_SCHEMA.encode() in said:
             return other_mlflow(str(self.settings.database), f"sqlite:///{self.settings.database}")
-        return newer_prefect(self.settings) if name == "prefect" and NEWER in said else None
+        return refusal(said, self.settings) if name == "prefect" else None
 
     def _worker_is_online(self) -> bool:
         workers = call(f"{self.prefect}/work_pools/{POOL}/workers/filter", {}) or []

@@ -9,7 +9,6 @@ from uuid import uuid4
 
 from recsys.champion.record import DecisionRecord
 from recsys.errors import InputError, RunError, did_you_mean
-from recsys.serving.bundle import open_bundle
 from recsys.tracking.decisions import Decided
 from recsys.tracking.registry import CHALLENGER, CHAMPION, PREVIOUS
 from recsys.tracking.runs import RETRAINING
@@ -75,7 +74,7 @@ def _decided(
     chosen = office.registry.version(name, version)
     if champion is not None and champion.number == version:
         raise InputError(f"version {version} of {name}", "is champion already", "nothing to do")
-    open_bundle(office.registry.bundle(chosen))
+    office.registry.open(chosen)
     about = {"verdict": verdict, "version": version, "serving": version, "challenger": contender_of(chosen)}
     if verdict == "promoted":
         about["newest"] = contender_of(chosen).newest

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from recsys.serving.bundle import open_bundle
 from recsys.serving.publish import publish
 from recsys.settings import Settings
 from recsys.tracking.champion import Champion
@@ -16,6 +15,6 @@ def publish_champion(name: str, to: str, settings: Settings) -> str:
     champion = Champion(name, settings)
     while True:
         version, folder = champion()
-        done = publish(open_bundle(folder), version, to, settings)
+        done = publish(champion.open(folder), version, to, settings)
         if champion()[0] == version:
             return f"version {version}: {done.rows:,} rows for {done.users:,} users in {done.where}"

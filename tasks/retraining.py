@@ -41,13 +41,13 @@ from recsys.metrics.passport import passport_hash
 from recsys.models.base import ModelConfig
 from recsys.models.registry import model_class, open_model
 from recsys.serving.about import MODEL, Facts
-from recsys.serving.bundle import open_bundle, write_bundle
+from recsys.serving.bundle import write_bundle
 from recsys.serving.canary import check_canary
 from recsys.serving.inspect import read_about
 from recsys.splits.fold import Fold, save_folds, training_rows
 from recsys.store import Ref
 from recsys.tracking.pyfunc import bundle_of, save_pyfunc
-from recsys.tracking.registry import Version
+from recsys.tracking.registry import DIGEST, Version
 from tasks.context import Cell
 from tasks.night import Night, model_of, version_tags
 from tasks.recorder import Recorder
@@ -148,7 +148,7 @@ def unreadable(night: Night) -> str | None:
         return None
     registry = night.office.registry
     try:
-        open_bundle(registry.bundle(registry.version(night.spec.name, night.champion.version)))
+        registry.open(registry.version(night.spec.name, night.champion.version))
     except InputError as error:
         return str(error)
     return None
@@ -178,7 +178,7 @@ def score_champion(dataset: Ref, window: Ref, night: Night) -> Ref:
     assert night.champion is not None
     run, registry = night.run, night.office.registry
     version = registry.version(night.spec.name, night.champion.version or 0)
-    model = registry.bundle(version) / MODEL
+    model = bundle_of(registry.folder(version)) / MODEL
     cell = cell_of(opponent(night), CHAMPION, night)
     job = job_of(run.spec, cell.model, cell.seed, dataset.folder, window.folder / str(WINDOW), run.threads)
 
@@ -202,14 +202,14 @@ def hold_trial(challenger: Ref, champion: Ref, dataset: Ref, window: Ref, night:
         sides = [_side(fit, data, fold, night) for fit in (challenger, champion)]
         findings = tuple(_behaviour(challenger, data, fold, night))
         assert night.fresh.newest is not None
-        records, newest = night.records, None if night.champion is None else night.champion.newest
+        records = night.records
         new = drift(data, night.fresh.newest, accepted_until(records), usual_step(records))
         guards = (
             *side_guards(sides[0], sides[1], retrain.guards),
             *drift_guards(new, retrain.guards),
             *behaviour_guards(findings),
             age_guard(night.fresh.newest, now, retrain.guards),
-            older_guard(night.fresh.newest, None if newest is None else microseconds_of(newest)),
+            older_guard(night.fresh.newest, newest_of(night.champion)),
         )
         pairing = pair(*sides)
     decision = decide(kind_of(night), pairing, guards, retrain)
@@ -220,6 +220,11 @@ def hold_trial(challenger: Ref, champion: Ref, dataset: Ref, window: Ref, night:
             night.run.reporter.warn(guard.text)
     night.run.reporter.stage("gate", decision.reasons[0])
     return Trial(decision, pairing, guards, new, findings)
+
+
+def newest_of(champion: Contender | None) -> int | None:
+    """Time of the newest row that it was fitted on, microseconds since 1970; None where that is not known."""
+    return None if champion is None or champion.newest is None else microseconds_of(champion.newest)
 
 
 def too_few(dataset: Ref, window: Ref, night: Night) -> str | None:
@@ -282,8 +287,8 @@ def register(cell: Cell, final: Ref, ready: Ref, contender: Contender, recorder:
             recorder.parent, child, night.challenger.row, ready.folder / SERVED, night.challenger.settings()
         )
 
-    tags = version_tags(contender) | {"as_of": moment(night.as_of).isoformat()}
-    tags["bundle"] = read_about(bundle_of(ready.folder / SERVED))[1]
+    _, bundle = read_about(bundle_of(ready.folder / SERVED))
+    tags = version_tags(contender) | {"as_of": moment(night.as_of).isoformat(), DIGEST: bundle}
     return office.registry.register(night.spec.name, run.key, recorder.parent.run_id, log, tags)
 
 
@@ -291,7 +296,7 @@ def register(cell: Cell, final: Ref, ready: Ref, contender: Contender, recorder:
 def try_canary(version: Version, final: Ref, dataset: Ref, night: Night) -> str | None:
     """Why this version must not serve, or None: loaded back, it gives the lists that its fit gave."""
     try:
-        bundle = open_bundle(night.office.registry.bundle(version))
+        bundle = night.office.registry.open(version)
         n = check_canary(bundle, Dataset.load(dataset.folder), Lists.load(final.folder))
     except ExpectedError as error:
         night.run.reporter.warn(str(error))

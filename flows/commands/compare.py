@@ -12,8 +12,6 @@ from flows.command import Speech, short, typed
 from flows.early import refuse_wrong_data
 from flows.orchestration import orchestrated
 from recsys.comparison.result import default_out, require_place
-from recsys.data.config import TableData
-from recsys.data.files import refuse_among
 from recsys.data.load import inputs
 from recsys.errors import InputError
 from recsys.experiment.candidates import sample_in_words
@@ -87,8 +85,6 @@ class Wanted:
     def of(cls, experiment: Experiment, out: Path | None, settings: Settings, speech: Speech) -> Wanted:
         """Reads the files for their digests."""
         found = inputs(experiment.data, experiment.predefined, settings, speech.progress())
-        if out is not None and isinstance(experiment.data, TableData):
-            refuse_among(out, experiment.data.interactions)
         key = run_key(experiment, found, width(experiment)[1])
         return cls(experiment, found, key, out or default_out(experiment.name, key))
 
@@ -102,7 +98,7 @@ def _reached(
     """
     began = time.monotonic()
     for each in wanted:
-        require_place(each.out)
+        require_place(each.out, each.experiment.data)
     found = [None if fresh else finished_comparison(each.experiment, each.key, settings, each.out) for each in wanted]
     left = [each for each, done in zip(wanted, found, strict=True) if done is None]
     for each in wanted:

@@ -39,7 +39,7 @@ def run(run_ids: Sequence[str], out: Path | None, to_fit: bool, speech: Speech) 
         runs = _fetched(run_ids, settings, Path(folder))
         refuse_unlike(runs)
         place = out or Path("runs") / runs[0].spec.name / "-".join(["compared", *(each.short for each in runs)])
-        require_place(place)
+        require_place(place, runs[0].spec.data)
         again = rebuilt(runs[0].spec, runs[0].manifest, settings, speech.progress())
         board = Path(folder) / "board"
         board.mkdir()

@@ -70,5 +70,5 @@ def _gone_on_with(result: StoredRun, settings: Settings, speech: Speech) -> str:
     from flows.commands.compare import compared
     from recsys.comparison.result import require_place
 
-    require_place(result.comparison.out)
+    require_place(result.comparison.out, result.spec.data)
     return compared(result.spec, result.comparison.out, False, settings, speech).run_id

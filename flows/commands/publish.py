@@ -17,11 +17,11 @@ def run(spec: Path, overrides: list[str], to: str, k: int, allow: AllowList, spe
     from recsys.serving.publish import publish, target_of
 
     target_of(to, settings)
-    from recsys.serving.bundle import open_bundle
     from recsys.tracking.champion import Champion
 
-    version, folder = Champion(experiment.name, settings)()
-    bundle, began = open_bundle(folder), time.monotonic()
+    champion = Champion(experiment.name, settings)
+    version, folder = champion()
+    bundle, began = champion.open(folder), time.monotonic()
     users, items = len(bundle.users), len(bundle.items)
     speech.say(f"{experiment.name} version {version}: {k} of {items:,} items for each of {users:,} users")
     done = publish(bundle, version, to, settings, k, allow)

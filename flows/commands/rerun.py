@@ -39,7 +39,7 @@ def run(run_id: str, out: Path | None, speech: Speech) -> None:
             message = f"{candidates} is not what the run has read"
             raise InputError("evaluation.candidates", message, "put back the pairs of the run, or compare anew")
         place = out or Path("runs") / then.spec.name / f"rerun-{then.short}"
-        require_place(place)
+        require_place(place, then.spec.data)
         now = compared(then.spec, place, True, settings, speech)
         Tracker(settings).tag(now.run_id, {"rerun_of": run_id})
         changed = changes(then.manifest, now.manifest)

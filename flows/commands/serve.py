@@ -20,7 +20,8 @@ def run(name: str, host: str, port: int, allow: AllowList, speech: Speech) -> No
     from recsys.tracking.champion import Champion
 
     settings = Settings()
-    state = Serving(Champion(name, settings), allow=allow)
+    champion = Champion(name, settings)
+    state = Serving(champion, allow=allow, opener=champion.open)
 
     def ready(url: str) -> None:
         logging.basicConfig(level=logging.WARNING, format=LOG, stream=sys.stderr)

@@ -12,8 +12,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from recsys.data.config import DataOptions, TableData
+from recsys.data.files import refuse_among
 from recsys.errors import InputError, not_written
-from recsys.store import Ref
+from recsys.store import Ref, plain_json
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -98,9 +100,12 @@ def require_writable(out: Path) -> None:
         raise InputError(str(out), "is no folder that can be written", "choose another one with --out")
 
 
-def require_place(out: Path) -> None:
-    """Raises InputError where `deliver` could not write to this folder, or would replace what no comparison wrote."""
+def require_place(out: Path, data: DataOptions) -> None:
+    """Raises InputError where `deliver` could not write to this folder, would replace what no comparison wrote, or add
+    to what the data are read from."""
     require_writable(out)
+    if isinstance(data, TableData):
+        refuse_among(out, data.interactions)
     there = [name for name in FILES if (out / name).exists()]
     if there and not _is_ours(out / MANIFEST):
         message = "is there already, and is not of a comparison"
@@ -109,7 +114,7 @@ def require_place(out: Path) -> None:
 
 def _is_ours(manifest: Path) -> bool:
     try:
-        return "choices" in json.loads(manifest.read_bytes())
+        return "choices" in plain_json(manifest.read_bytes())
     except (OSError, ValueError, TypeError):
         return False
 

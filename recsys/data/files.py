@@ -47,13 +47,13 @@ def find(path: str, field: str) -> list[InputFile]:
 
 def refuse_among(out: Path, path: str) -> None:
     """Raise InputError where tables that are written to a folder would be read as part of the data in this one."""
+    path = path.removeprefix("file://")
     if "://" in path:
         return
     source, table = user_path(path, "interactions").resolve(), out.resolve() / "x.csv"
     if source.is_dir() and table.is_relative_to(source) and is_table(table.relative_to(source).as_posix()):
-        raise InputError(
-            str(out), f"is in {path}, and what is written there would be read as data", "name another folder with --out"
-        )
+        message = f"is in {path}, and what is written there would be read as data"
+        raise InputError(str(out), message, "name another folder with --out")
 
 
 def content(path: Path) -> bytes:
@@ -95,10 +95,10 @@ def _local_files(path: str, field: str) -> list[Path]:
         raise _unreadable(short(path), error) from error
     if given.is_dir():
         inside = list(_inside(given))
-        tables = [file for file in inside if is_table(file.relative_to(given).as_posix())]
+        tables = _tables(inside, given)
         for table in tables:
             _refuse_no_file(table)
-        return _some(sorted(tables), field, path, f"the folder {path} holds no table", [file.name for file in inside])
+        return _some(tables, field, path, f"the folder {path} holds no table", [file.name for file in inside])
     if given.exists():
         return [given]
     if any(character in path for character in "*?["):
@@ -132,6 +132,11 @@ def _inside(folder: Path) -> Iterator[Path]:
         _refuse_link(link, folder)
 
 
+def _tables(inside: Iterable[Path], folder: Path) -> list[Path]:
+    """Those of the files below a folder that are tables, in the order of their names."""
+    return sorted(file for file in inside if is_table(file.relative_to(folder).as_posix()))
+
+
 def _refuse_link(link: Path, folder: Path) -> None:
     """Raise InputError where a link leads to a folder with tables that are not read as part of this one."""
     target, whole = link.resolve(), folder.resolve()
@@ -147,8 +152,7 @@ def _refuse_folders(folders: Iterable[Path], found: Iterable[Path], path: str) -
     """Raise InputError where a pattern matches a folder, and not the tables in it."""
     read = {file.resolve() for file in found}
     for folder in folders:
-        tables = (file for file in _inside(folder) if is_table(file.relative_to(folder).as_posix()))
-        left = sorted(file for file in tables if file.resolve() not in read)
+        left = [file for file in _tables(_inside(folder), folder) if file.resolve() not in read]
         if left:
             message = f"matches {path}, and is a folder with tables that do not, such as {left[0].name}"
             raise InputError(str(folder), message, "have the pattern match files (**/*.csv: at any depth)")

@@ -22,6 +22,7 @@ from recsys.experiment.job import Job
 from recsys.experiment.lists import Lists
 from recsys.experiment.places import Places
 from recsys.experiment.steps import Steps
+from recsys.metrics.evaluate import require_finite
 from recsys.models.base import ModelConfig, Recommender
 from recsys.models.list_maker import ListMaker, ListRequest
 from recsys.models.registry import model_class, open_model
@@ -255,6 +256,5 @@ def _predicted(job: Job, data: Dataset, fold: Fold, model: Recommender, train: I
     user = train.users.positions(data.users.ids[data.user[fold.test]])
     item = train.items.positions(data.items.ids[data.item[fold.test]])
     predicted = np.asarray(model.predict(user, item), dtype=np.float32)
-    if not np.isfinite(predicted).all():
-        raise NotANumberError(f"{np.count_nonzero(~np.isfinite(predicted))} predicted values are NaN or infinite")
+    require_finite(predicted)
     return predicted

@@ -112,6 +112,12 @@ def evaluate_ranks(ranks: Ranks | None, row_ranks: Ranks | None, metrics: Iterab
     return Scores(per_user, _means(per_user) | overall)
 
 
+def require_finite(predicted: FloatArray) -> None:
+    """Raises NotANumberError where a predicted value is NaN or infinite."""
+    if not np.isfinite(predicted).all():
+        raise NotANumberError(f"{np.count_nonzero(~np.isfinite(predicted))} predicted values are NaN or infinite")
+
+
 def evaluate_values(
     predicted: FloatArray, actual: FloatArray, user: IntArray, n_users: int, metrics: Iterable[str]
 ) -> Scores:
@@ -121,8 +127,7 @@ def evaluate_values(
     NotANumberError where a prediction is NaN or infinite.
     """
     predicted, actual = np.asarray(predicted, dtype=np.float64), np.asarray(actual, dtype=np.float64)
-    if not np.isfinite(predicted).all():
-        raise NotANumberError(f"{np.count_nonzero(~np.isfinite(predicted))} predicted values are NaN or infinite")
+    require_finite(predicted)
     asked: list[Metric] = [METRICS[name] for name in metrics if METRICS[name].needs == "values"]
     per_user = {metric.name: metric.compute(predicted, actual, user, n_users) for metric in asked}
     rows = np.bincount(user, minlength=n_users)

@@ -11,6 +11,7 @@ from recsys.settings import Settings
 from recsys.tracking.database import require_server
 
 if TYPE_CHECKING:
+    from recsys.serving.bundle import Bundle
     from recsys.tracking.registry import Registry, Version
 
 
@@ -32,8 +33,17 @@ class Champion:
         if version is None:
             raise self._none()
         if self._found is None or self._found[0].number != version.number:
-            self._found = version, self._registry.bundle(version)
+            from recsys.tracking.pyfunc import bundle_of
+
+            self._found = version, bundle_of(self._registry.folder(version))
         return str(version.number), self._found[1]
+
+    def open(self, folder: Path) -> Bundle:
+        """The bundle in the folder that was told last. Raises as `open_bundle` does, also where it is not the one that
+        was registered."""
+        from recsys.serving.bundle import open_bundle
+
+        return open_bundle(folder, None if self._found is None else self._found[0].digest)
 
     @cached_property
     def _registry(self) -> Registry:

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 ANEW = "put a copy of it there, or move it away: that begins without its records"
 """What to do about a damaged one."""
+MALFORMED = "image is malformed"
+"""What SQLite says of one that is damaged."""
 OTHER_SCHEMA = "out-of-date database schema"
 """What MLflow says of a database that an older or a newer version of it has made."""
 
@@ -62,9 +64,11 @@ def require_sound(database: Path, remedy: str) -> None:
 
     The header alone is looked at (https://sqlite.org/fileformat2.html, section 1.3): that takes no time.
     """
-    if database.exists() and not database.is_file():
+    if not database.exists():
+        return
+    if not database.is_file():
         raise InputError(str(database), "is no file, and should be a database", remedy)
-    size = database.stat().st_size if database.exists() else 0
+    size = database.stat().st_size
     if size == 0:
         return
     with database.open("rb") as file:
@@ -79,16 +83,33 @@ def require_sound(database: Path, remedy: str) -> None:
         raise InputError(str(database), f"has lost its end: {size:,} bytes are left of it", remedy)
 
 
+def require_records(settings: Settings) -> None:
+    """Raise InputError where the home keeps MLflow's records itself, and its database is damaged."""
+    database = settings.database
+    if not settings.owns_tracking:
+        return
+    require_sound(database, ANEW)
+    if database.exists() and database.stat().st_size == 0:  # ours appears complete or not at all
+        raise InputError(str(database), "is empty, and had records in it", ANEW)
+
+
+def damaged(error: Exception, settings: Settings) -> InputError | None:
+    """What to say where SQLite finds in the middle of MLflow's records that they are damaged; None of another error."""
+    cause = getattr(error, "orig", None)
+    if not isinstance(cause, sqlite3.DatabaseError) or MALFORMED not in str(cause):
+        return None
+    return InputError(_where(settings), f"is damaged ({cause})", ANEW)
+
+
+def _where(settings: Settings) -> str:
+    return str(settings.database) if settings.owns_tracking else settings.mlflow_place
+
+
 def require_server(settings: Settings) -> None:
     """Where the environment names a tracking server, one has to answer there: MLflow itself tries for minutes.
 
-    Raises RunError where none does, InputError where the home's own database is damaged.
+    Raises RunError where none does.
     """
-    if settings.owns_tracking:
-        if settings.database.is_file() and settings.database.stat().st_size == 0:  # ours appears complete or not at all
-            raise InputError(str(settings.database), "is empty, and had records in it", ANEW)
-        require_sound(settings.database, ANEW)
-        return
     uri = settings.mlflow_uri
     if not uri.startswith(("http://", "https://")):
         return
@@ -106,8 +127,7 @@ def require_server(settings: Settings) -> None:
 def connected(settings: Settings) -> MlflowClient:
     """MLflow's client for this installation. Raises InputError where another version of MLflow made the database, or it
     is damaged."""
-    if settings.owns_tracking:
-        require_server(settings)
+    require_records(settings)
     from mlflow import MlflowClient
     from mlflow.exceptions import MlflowException
 
@@ -118,7 +138,7 @@ def connected(settings: Settings) -> MlflowClient:
         if OTHER_SCHEMA not in str(error):
             said = str(error).splitlines()[0].replace(settings.mlflow_uri, place)
             raise RunError(f"MLflow at {place}", said, "is it there?") from error
-        raise other_mlflow(str(settings.database) if settings.owns_tracking else place, place) from error
+        raise other_mlflow(_where(settings), place) from error
 
 
 def other_mlflow(where: str, place: str) -> InputError:

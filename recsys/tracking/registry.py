@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlparse
 
 from filelock import FileLock
@@ -14,10 +14,14 @@ from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 
 from recsys.errors import InputError, RunError
-from recsys.serving.inspect import read_about
 from recsys.settings import Settings
 from recsys.tracking.database import connected
 
+if TYPE_CHECKING:
+    from recsys.serving.bundle import Bundle
+
+DIGEST = "bundle"
+"""The tag with the digest of a version's bundle."""
 CHAMPION, CHALLENGER, PREVIOUS = "champion", "challenger", "previous_champion"
 
 
@@ -34,6 +38,11 @@ class Version:
     run_id: str
     source: str
     tags: dict[str, str]
+
+    @property
+    def digest(self) -> str | None:
+        """Of its bundle; None where a version of this project registered it that wrote none."""
+        return self.tags.get(DIGEST)
 
 
 class Registry:
@@ -99,7 +108,7 @@ class Registry:
             self.client.set_registered_model_alias(_model(name), CHALLENGER, str(found.number))
         except MlflowException as error:
             raise self._trouble(error) from error
-        return replace(found, tags={"run_key": run_key, **tags, **found.tags})
+        return found
 
     def promote(self, name: str, version: int, expected: int | None, tags: Mapping[str, str]) -> None:
         """Make a version champion in one call, and then say so in aliases and tags.
@@ -155,16 +164,12 @@ class Registry:
             remedy = f"go back (recsys champion rollback {version.name}), or make another: recsys retrain SPEC"
             raise InputError(f"version {version.number}", f"MLflow has no files at {version.source}", remedy) from error
 
-    def bundle(self, version: Version) -> Path:
-        """The bundle of a version, described as it was when it was registered.
-
-        Raises InputError where there is none, or its description was changed since: that has the digests of the rest.
-        """
+    def open(self, version: Version) -> Bundle:
+        """The bundle of a version, as it was registered. Raises as `open_bundle` does."""
+        from recsys.serving.bundle import open_bundle
         from recsys.tracking.pyfunc import bundle_of
 
-        found = bundle_of(self.folder(version))
-        read_about(found, version.tags.get("bundle"))  # earlier versions of this project wrote no such tag
-        return found
+        return open_bundle(bundle_of(self.folder(version)), version.digest)
 
     def _has_files(self, version: Version) -> bool:
         try:

@@ -20,6 +20,7 @@ from recsys.comparison.result import (
     require_writable,
     rows_of,
 )
+from recsys.data.config import SyntheticData, TableData
 from recsys.errors import InputError
 from recsys.store import Ref
 
@@ -118,15 +119,29 @@ class TestDelivery:
     def test_files_of_somebody_else_are_not_replaced(self, refs, tmp_path):
         (tmp_path / "spec.yaml").write_text("mine")
         with pytest.raises(InputError, match=r"spec\.yaml: is there already, and is not of a comparison; name another"):
-            require_place(tmp_path)
+            require_place(tmp_path, SyntheticData(source="synthetic"))
         (tmp_path / "manifest.json").write_text("[]")
         with pytest.raises(InputError, match=r"manifest\.json: is there already"):
-            require_place(tmp_path)
+            require_place(tmp_path, SyntheticData(source="synthetic"))
 
     def test_files_of_a_comparison_are_replaced_also_where_it_was_cut_off(self, tmp_path):
         (tmp_path / "manifest.json").write_text('{"choices": {}}')
         (tmp_path / "spec.yaml").write_text("name: ours")
-        require_place(tmp_path)
+        require_place(tmp_path, SyntheticData(source="synthetic"))
+
+    @pytest.mark.parametrize("name", ["data", "data/results", "data/.hidden/../results"])
+    @pytest.mark.parametrize("uri", ["", "file://"])
+    def test_results_are_not_put_among_the_data(self, tmp_path, name, uri):
+        (tmp_path / "data").mkdir()
+        data = TableData(source="table", interactions=f"{uri}{tmp_path / 'data'}")
+        with pytest.raises(InputError, match=r"would be read as data; name another folder with --out"):
+            require_place(tmp_path / name, data)
+
+    @pytest.mark.parametrize("name", ["data/.results", "data/_results", "results", "data-2"])
+    def test_results_beside_the_data(self, tmp_path, name):
+        (tmp_path / "data").mkdir()
+        require_place(tmp_path / name, TableData(source="table", interactions=str(tmp_path / "data")))
+        require_place(tmp_path / name, TableData(source="table", interactions="s3://bucket/data"))
 
     def test_the_manifest_comes_first(self, tmp_path, monkeypatch):
         (tmp_path / "from").mkdir()

@@ -219,7 +219,10 @@ class TestFit:
     @pytest.mark.parametrize("model", ["constant", {"name": "watcher", "epochs": 2}])
     def test_scores_that_are_no_numbers(self, run, monkeypatch, model):
         """In a list, and where the validation part is looked at first."""
-        nothing = lambda model, users: np.full((len(users), len(model.items)), np.nan, dtype=np.float32)  # noqa: E731
+
+        def nothing(model, users):
+            return np.full((len(users), len(model.items)), np.nan, dtype=np.float32)
+
         monkeypatch.setattr(Constant, "scores", nothing)
         monkeypatch.setattr(Watcher, "scores", nothing)
         name = model if isinstance(model, str) else model["name"]

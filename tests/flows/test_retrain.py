@@ -122,13 +122,15 @@ def test_what_serves_was_fitted_on_all_rows(shop: Shop) -> None:
 
 
 def test_a_bundle_that_is_described_otherwise_does_not_serve(shop: Shop) -> None:
-    _, folder = Champion("shop", Settings())()
+    champion = Champion("shop", Settings())
+    _, folder = champion()
     text = (folder / ABOUT).read_text()
     (folder / ABOUT).write_text(text.replace('"exclude_seen": true', '"exclude_seen": false'))
     assert (folder / ABOUT).read_text() != text
     with pytest.raises(InputError, match=r"has digest .* is wanted; make it again: recsys retrain SPEC"):
-        Champion("shop", Settings())()
+        champion.open(folder)
     (folder / ABOUT).write_text(text)
+    assert champion.open(folder).about.rows == records()[-1].rows
 
 
 def test_no_new_rows(shop: Shop) -> None:

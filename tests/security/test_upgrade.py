@@ -245,6 +245,7 @@ def test_a_database_of_a_newer_prefect(databases: Path, home: Path) -> None:
             "sys.exit(3)",
             r"prefect.db: a newer version of Prefect",
         ),
+        ("prefect", "database disk image is malformed", "sys.exit(3)", r"prefect.db: is damaged; move the file away"),
         ("mlflow", "Detected out-of-date database schema", "input()", r"mlflow.db: is of another version of MLflow"),
         ("mlflow", "another trouble", "sys.exit(1)", "mlflow: did not come up; see"),
     ],

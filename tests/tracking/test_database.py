@@ -13,7 +13,7 @@ import pytest
 from recsys.errors import InputError, RunError
 from recsys.settings import Settings
 from recsys.tracking import database
-from recsys.tracking.database import ensure_database, require_server, require_sound, run_status
+from recsys.tracking.database import ensure_database, require_records, require_server, require_sound, run_status
 from recsys.tracking.runs import Tracker
 
 MAKER = (
@@ -200,12 +200,12 @@ class TestDamage:
         else:
             damaged = {"cut": content[: len(content) // 2], "junk": b"x" * 2000, "short": content[:50], "emptied": b""}
             settings.database.write_bytes(damaged[damage])
-        for use in (require_server, Tracker):
+        for use in (require_records, Tracker):
             with pytest.raises(InputError, match=rf"mlflow\.db: {said}"):
                 use(settings)
 
     def test_sound_ones(self, settings, tmp_path):
-        require_server(settings)
+        require_records(settings)
         require_sound(tmp_path / "none.db", "")
         (tmp_path / "begun.db").touch()
         require_sound(tmp_path / "begun.db", "")
@@ -213,4 +213,4 @@ class TestDamage:
     def test_what_a_kill_left_is_mended_by_sqlite(self, settings):
         settings.database.write_bytes(settings.database.read_bytes()[:-4096])
         settings.database.with_name("mlflow.db-journal").write_bytes(b"")
-        require_server(settings)
+        require_records(settings)
