@@ -2,7 +2,9 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-PIP := $(BIN)/python -m pip install --disable-pip-version-check --constraint constraints.txt
+# pip compiles what it installs on one core; compileall takes all of them, and fails where a package holds a template.
+PIP := $(BIN)/python -m pip install --disable-pip-version-check --constraint constraints.txt --no-compile
+COMPILE := $(BIN)/python -m compileall -qq -j 0 $(VENV)/lib || true
 
 .PHONY: demo test install up soak bench bench-compare constraints clean
 .DEFAULT_GOAL := demo
@@ -38,10 +40,12 @@ $(VENV)/bin/python:
 
 $(VENV)/.installed: pyproject.toml constraints.txt | $(VENV)/bin/python
 	$(PIP) --quiet --editable .
+	@$(COMPILE)
 	@touch $@
 
 $(VENV)/.test-installed: pyproject.toml constraints.txt | $(VENV)/bin/python
 	$(PIP) --quiet --editable '.[test]'
+	@$(COMPILE)
 	@touch $@ $(VENV)/.installed
 
 # After a change of dependencies: resolve them anew in an empty environment and write down what came.

@@ -67,7 +67,16 @@ def require_regular(path: Path) -> None:
 
 FULL = {errno.ENOSPC, errno.EDQUOT}
 LEAST_FREE = 8_000_000
-FORBIDDEN = {errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.EEXIST, errno.EISDIR, errno.ENAMETOOLONG}
+FORBIDDEN = {
+    errno.EROFS,
+    errno.EACCES,
+    errno.EPERM,
+    errno.ENOTDIR,
+    errno.EEXIST,
+    errno.EISDIR,
+    errno.ENAMETOOLONG,
+    errno.ELOOP,
+}
 
 
 def not_written(error: OSError, place: object) -> ExpectedError | None:

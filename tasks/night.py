@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from recsys.champion.record import Contender, DecisionRecord, moment
 from recsys.data.newest import Freshness
+from recsys.data.shown import quoted
 from recsys.errors import InputError
 from recsys.experiment.spec import Experiment
 from recsys.models.base import ModelConfig
@@ -22,6 +23,7 @@ from recsys.tracking.registry import CHAMPION, Registry, Version
 from recsys.tracking.runs import Tracker
 from tasks.context import Run
 
+VERSION_TAGS = ("label", "settings", "data", "rows", "newest")
 DecidedBy = Literal["schedule", "command", "backfill", "person"]
 
 
@@ -157,27 +159,36 @@ def version_tags(contender: Contender) -> dict[str, str]:
     settings = json.dumps(contender.settings, sort_keys=True)
     about = {"label": contender.label, "settings": settings, "data": contender.data, "rows": contender.rows}
     about["newest"] = None if contender.newest is None else contender.newest.isoformat()
-    return {name: str(value) for name, value in about.items() if value is not None}
+    return {name: str(about[name]) for name in VERSION_TAGS if about[name] is not None}
 
 
 def contender_of(version: Version) -> Contender:
-    """The contender that a version was registered as."""
-    tags: Mapping[str, str] = version.tags
-    return Contender(
-        label=tags.get("label", f"version {version.number}"),
-        settings=json.loads(tags.get("settings", "{}")),
-        version=version.number,
-        data=tags.get("data"),
-        newest=datetime.fromisoformat(tags["newest"]) if "newest" in tags else None,
-        rows=int(tags["rows"]) if "rows" in tags else None,
-    )
+    """The contender that a version was registered as.
+
+    Raises InputError where a tag of it was changed to what none can be.
+    """
+    known: dict[str, Any] = {name: version.tags[name] for name in VERSION_TAGS if name in version.tags}
+    try:
+        known["settings"] = json.loads(known.get("settings", "{}"))
+        return Contender.model_validate({"label": f"version {version.number}", "version": version.number} | known)
+    except ValueError as error:
+        wrong = error.errors()[0]["loc"][0] if isinstance(error, ValidationError) else "settings"
+        raise InputError(
+            f"version {version.number} of {version.name}, tag {wrong}",
+            f"{quoted(version.tags[str(wrong)])} was not written by a retraining",
+            f"put it back in MLflow, or promote another: recsys champion promote {version.name} --version N",
+        ) from error
 
 
 def model_of(settings: Mapping[str, Any], label: str) -> ModelConfig:
     """A model by its recorded settings, under another label.
 
-    Raises InputError where it is not installed any more, or has other settings by now.
+    Raises InputError where it is not installed any more, has other settings by now, or none are recorded.
     """
+    if not settings:
+        raise InputError(
+            label, "its version in MLflow has no tag 'settings'", "put it back, or promote another version"
+        )
     try:
         config = model_class(settings["name"]).Config.model_validate(dict(settings))
     except (KeyError, ValidationError) as error:

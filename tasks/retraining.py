@@ -83,6 +83,9 @@ def look_for_new_rows(night: Night) -> str | None:
     last = night.seen
     if last is None or night.new_rows >= asked:
         return None
+    if night.champion is None and last.serving is not None:
+        night.run.reporter.stage("fresh", f"but version {last.serving}, which served then, is champion no more")
+        return None
     if unreadable(night) is not None:
         night.run.reporter.stage("fresh", "but the champion cannot be opened")
         return None

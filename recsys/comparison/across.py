@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -14,7 +13,7 @@ import pandas as pd
 import yaml
 
 from recsys.comparison.leaderboard import MEASURED, OK, SPREADS, Outcome, leaderboard, spread_column
-from recsys.comparison.result import rows_of
+from recsys.comparison.result import rows_of, write_manifest
 from recsys.comparison.stored_run import StoredRun, changes
 from recsys.comparison.users import with_test_rows
 from recsys.errors import InputError
@@ -102,7 +101,7 @@ def compare_runs(runs: Sequence[StoredRun], rebuilt: Rebuilt, folder: Path) -> N
     (folder / "spec.yaml").write_text(yaml.safe_dump(document, sort_keys=False, allow_unicode=True))
     about = _about(runs, rows) | {"best": board.best, "note": board.note, "seeds": seeds}
     about["passports"] = {name: manifest["passports"][name] for name in columns}
-    (folder / "manifest.json").write_text(json.dumps(about, indent=1, sort_keys=True))
+    write_manifest(folder, about)
 
 
 def _rows(runs: Sequence[StoredRun]) -> list[_Row]:

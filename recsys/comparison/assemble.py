@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from recsys.comparison.evaluation import Evaluation
 from recsys.comparison.leaderboard import SPREADS, Leaderboard, Outcome, leaderboard
+from recsys.comparison.result import write_manifest
 from recsys.data.dataset import Dataset
 from recsys.experiment.lists import Lists
 from recsys.experiment.spec import FORMAT, Experiment
@@ -84,8 +85,7 @@ def assemble(
     added = [model.row for model in controls]
     notes = {"best": board.best, "note": board.note, "failures": dict(failures), "controls": added}
     cold = {cell.label: {"users": found.n_cold, **found.cold} for cell, found in evaluations.items() if found.n_cold}
-    whole_manifest = {**manifest, **notes, "cold": cold}
-    (folder / "manifest.json").write_text(json.dumps(whole_manifest, indent=1, sort_keys=True))
+    write_manifest(folder, {**manifest, **notes, "cold": cold})
     return board
 
 

@@ -15,13 +15,14 @@ from typing import TYPE_CHECKING, Any
 from recsys.data.config import DataOptions, TableData
 from recsys.data.files import refuse_among
 from recsys.errors import InputError, not_written
-from recsys.store import Ref, plain_json
+from recsys.store import Ref, file_digest, plain_json
 
 if TYPE_CHECKING:
     import pandas as pd
 
 MANIFEST = "manifest.json"
-FILES = (MANIFEST, "leaderboard.csv", "recommendations.parquet", "per_user.parquet", "spec.yaml", "report.html")
+DIGESTED = ("leaderboard.csv", "recommendations.parquet", "per_user.parquet", "spec.yaml")
+FILES = (MANIFEST, *DIGESTED, "report.html")
 
 
 @dataclass(frozen=True)
@@ -69,6 +70,24 @@ def read_leaderboard(path: Path) -> pd.DataFrame:
 
     texts = dict.fromkeys(("model", "status", "group", "mlflow_run_id"), "str")
     return pd.read_csv(path, dtype=texts, keep_default_na=False, na_values=[""])
+
+
+def write_manifest(folder: Path, about: Mapping[str, Any]) -> None:
+    """Write manifest.json when the other files are there, with the SHA-256 of each for `require_as_written`."""
+    digests = {name: file_digest(folder / name) for name in DIGESTED}
+    (folder / MANIFEST).write_text(json.dumps({**about, "files": digests}, indent=1, sort_keys=True))
+
+
+def require_as_written(found: Comparison) -> None:
+    """Raise InputError where a file of a comparison is not the one that its manifest was written for."""
+    remedy = "put it back as it was, or compare again into a new folder"
+    try:
+        digests = dict(found.manifest.get("files", {}))  # manifests of before have none
+    except (ValueError, TypeError, AttributeError):
+        raise InputError(str(found.out / MANIFEST), "is not that of one comparison", remedy) from None
+    for name in DIGESTED if digests else ():
+        if file_digest(found.out / name) != digests.get(name):
+            raise InputError(str(found.out / name), "was changed after the comparison wrote it", remedy)
 
 
 def deliver(refs: Sequence[Ref], out: Path, files: Sequence[str] = FILES) -> None:

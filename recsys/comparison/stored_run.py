@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from recsys.comparison.result import Comparison
+from recsys.comparison.result import DIGESTED, MANIFEST, Comparison
 from recsys.experiment.documents import read_document
 from recsys.experiment.spec import Experiment
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 # What a stored run is read from; the report is made from these and the data.
-READ = ("leaderboard.csv", "recommendations.parquet", "per_user.parquet", "spec.yaml", "manifest.json")
+READ = (*DIGESTED, MANIFEST)
 
 
 @dataclass(frozen=True)

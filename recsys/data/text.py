@@ -168,8 +168,8 @@ class TextFile:
 
         Titles such as `"Heroes" at five` in a file without quoting would otherwise run on to the next quote, over any
         number of rows, and nobody would notice. So where quotes join lines against RFC 4180, and every line is whole
-        without them, they are letters. Where neither reading holds, or the names of the columns are in quotes, the file
-        is refused.
+        without them, they are letters. Where neither reading holds, or both do, or the names of the columns are in
+        quotes, the file is refused.
         """
         plain = replace(self, quoted=False)
         if not self.quoted or self.content.find(b'"', self.body) < 0:
@@ -177,10 +177,11 @@ class TextFile:
         n_rows = self._n_rows()
         if n_rows == np.count_nonzero(_line_widths(self.content, self.body)) and not self._ends_in_quotes():
             return self
-        broken = self._broken_quote()
+        broken, more = self._broken_quote(), plain._n_rows() > n_rows
         if broken is None:
+            if more:
+                raise self._swallowing_quote()
             return self
-        more = plain._n_rows() > n_rows
         if more and b'"' not in self.content[: self.body]:
             return plain
         if more or n_rows >= 0:
@@ -192,6 +193,14 @@ class TextFile:
             f"{self.name}, row {line:,}",
             "a quote opens a value and no quote closes it before a separator or the end of the line",
             "close it, or write quotes inside a quoted value twice",
+        )
+
+    def _swallowing_quote(self) -> InputError:
+        line = next((line for line, fields in self.records() if any("\n" in x or "\r" in x for x in fields)), 1)
+        return InputError(
+            f"{self.name}, row {line:,}",
+            "a value in quotes goes on over the lines below, and every line is a whole row without the quotes",
+            "take the quotes away where they are letters, or the line ends where they belong to the value",
         )
 
     def _ends_in_quotes(self) -> bool:

@@ -25,6 +25,8 @@ from recsys.serving.publish_lists import UserLists
 
 # Publications to one database wait for each other by this number, which means nothing else.
 LOCK = 0x7EC0115
+# The schemas of SQLite and PostgreSQL whose tables live as long as the connection.
+TEMPORARY = ("temp", "pg_temp")
 
 
 class TableTarget:
@@ -70,6 +72,8 @@ class TableTarget:
         """Whether the table is there."""
         transaction.place = "--to"
         space, bare = split_table_name(self.name)
+        if space is not None and space.lower() in TEMPORARY:
+            raise InputError("--to", f"{self} would be gone with the connection", f"leave '{space}.' out")
         with transaction.explained():
             inspector = sa.inspect(transaction.connection)
             if not inspector.has_table(bare, space):

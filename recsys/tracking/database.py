@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import sqlite3
 import sys
 import urllib.error
 import urllib.request
 import uuid
+from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import unquote, urlparse
 
 from filelock import FileLock
 
@@ -84,13 +87,39 @@ def require_sound(database: Path, remedy: str) -> None:
 
 
 def require_records(settings: Settings) -> None:
-    """Raise InputError where the home keeps MLflow's records itself, and its database is damaged."""
+    """Raise InputError where the home keeps MLflow's records itself, and its database is damaged or of another home."""
     database = settings.database
     if not settings.owns_tracking:
         return
     require_sound(database, ANEW)
     if database.exists() and database.stat().st_size == 0:  # ours appears complete or not at all
         raise InputError(str(database), "is empty, and had records in it", ANEW)
+    if database.exists():
+        _require_own_files(settings)
+
+
+def _require_own_files(settings: Settings) -> None:
+    """Raise InputError where the home was moved or copied: MLflow keeps absolute addresses, and would read and write
+    at the old place."""
+    try:
+        with _opened(settings.database) as connection:
+            asked = "SELECT artifact_location FROM experiments WHERE name LIKE 'recsys/%'"
+            places = [unquote(urlparse(place).path) for (place,) in connection.execute(asked) if place]
+    except sqlite3.Error:
+        return  # whoever asks MLflow hears what is wrong
+    for place in places:
+        before, there, _ = place.rpartition("/artifacts/")
+        home = Path(before)
+        if there and not (home.exists() and home.samefile(settings.root)):
+            message = f"was {home} when MLflow noted where its files are"
+            raise InputError(str(settings.root), message, f"move the home back, or make {home} a link to it")
+
+
+@contextlib.contextmanager
+def _opened(database: Path) -> Iterator[sqlite3.Connection]:
+    # Not mode=ro: what a kill left half-written has to be rolled back before anything can be read.
+    with contextlib.closing(sqlite3.connect(f"file:{database}?mode=rw", uri=True, timeout=10)) as connection:
+        yield connection
 
 
 def damaged(error: Exception, settings: Settings) -> InputError | None:
@@ -153,8 +182,7 @@ def run_status(database: Path, run_id: str) -> str | None:
     if not database.exists():
         return None
     try:
-        # Not mode=ro: what a kill left half-written has to be rolled back before anything can be read.
-        with sqlite3.connect(f"file:{database}?mode=rw", uri=True, timeout=10) as connection:
+        with _opened(database) as connection:
             row = connection.execute(
                 "SELECT status FROM runs WHERE run_uuid = ? AND lifecycle_stage = 'active'", (run_id,)
             ).fetchone()

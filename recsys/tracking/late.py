@@ -13,7 +13,7 @@ from typing import Any, cast
 import numpy as np
 
 from recsys.comparison.leaderboard import MEASURED
-from recsys.comparison.result import FILES, Comparison, copy_into, rows_of
+from recsys.comparison.result import FILES, Comparison, copy_into, require_as_written, rows_of
 from recsys.comparison.stored_run import READ, StoredRun
 from recsys.errors import ExpectedError, InputError
 from recsys.metrics.registry import metric_key
@@ -41,7 +41,8 @@ class _Found:
 
 
 def read_result(folder: Path) -> StoredRun:
-    """The comparison in a folder. Raises InputError where it holds none, or one that was put together from others."""
+    """The comparison in a folder. Raises InputError where it holds none, one that was put together from others,
+    or a file that was changed since."""
     missing = [name for name in READ if not (folder / name).is_file()]
     if missing:
         message = f"there is no {missing[0]} in it" if folder.is_dir() else "there is no such folder"
@@ -52,7 +53,9 @@ def read_result(folder: Path) -> StoredRun:
         dict[str, str](manifest["failures"])
     except (OSError, ValueError, KeyError, TypeError):
         raise InputError(str(folder / "manifest.json"), "is not that of one comparison", REMEDY) from None
-    return StoredRun(run_id, Comparison(folder.absolute(), key, run_id))
+    found = Comparison(folder.absolute(), key, run_id)
+    require_as_written(found)
+    return StoredRun(run_id, found)
 
 
 def logged_before(result: StoredRun, tracker: Tracker) -> str | None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
 
-from recsys.comparison.result import Comparison
+from recsys.comparison.result import Comparison, require_as_written
 from recsys.comparison.stored_run import READ, StoredRun
 from recsys.errors import InputError
 from recsys.settings import Settings
@@ -65,4 +65,6 @@ def _comparison(tracker: Tracker, run: Run, folder: Path) -> Comparison:
             tracker.client.download_artifacts(run_id, name, str(folder))
     except (MlflowException, OSError) as error:
         raise tracker.trouble(error) from error
-    return Comparison(folder, run.data.tags["run_key"], run_id)
+    found = Comparison(folder, run.data.tags["run_key"], run_id)
+    require_as_written(found)
+    return found

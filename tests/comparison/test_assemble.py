@@ -283,8 +283,12 @@ class TestFiles:
         one, *_ = assembled(experiment, data, [part], name="one")
         other, *_ = assembled(experiment, data, [part], name="other")
         for path in one.iterdir():
-            if path.name != "leaderboard.csv":
+            if path.name not in ("leaderboard.csv", "manifest.json"):
                 assert path.read_bytes() == (other / path.name).read_bytes(), path.name
+        manifests = [json.loads((folder / "manifest.json").read_text()) for folder in (one, other)]
+        for manifest in manifests:
+            assert manifest["files"].pop("leaderboard.csv")  # of measured columns too
+        assert manifests[0] == manifests[1]
         tables = [read_leaderboard(folder / "leaderboard.csv").drop(columns=list(MEASURED)) for folder in (one, other)]
         pd.testing.assert_frame_equal(*tables, check_exact=True)
 

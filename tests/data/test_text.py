@@ -79,8 +79,18 @@ def test_quotes_that_would_swallow_rows_are_letters() -> None:
     assert [title for _, title in rows(content)[1:]] == ['"Heroes"', '"Low', "Lodger", '12" mix', '"Cut']
 
 
-def test_quotes_by_the_rules_join_lines_that_would_be_whole_without() -> None:
-    assert rows(b'user,note\n1,"a\n2,b"\n') == [("user", "note"), ("1", "a\n2,b")]
+@pytest.mark.parametrize("between", ["", "3,c\n", "3,c\n4,d\n"])
+def test_quotes_that_join_rows_which_are_whole_without_are_refused(between: str) -> None:
+    with pytest.raises(InputError) as caught:
+        rows(f'user,note\n0,z\n1,"a\n{between}2,b"\n5,e\n'.encode())
+    assert str(caught.value) == (
+        "t.csv, row 3: a value in quotes goes on over the lines below, and every line is a whole row without the "
+        "quotes; take the quotes away where they are letters, or the line ends where they belong to the value"
+    )
+
+
+def test_quotes_join_lines_that_are_no_rows() -> None:
+    assert rows(b'user,note\n1,"a\nb"\n2,c\n') == [("user", "note"), ("1", "a\nb"), ("2", "c")]
 
 
 def test_labels_with_pipes_do_not_make_the_pipe_a_separator() -> None:

@@ -329,6 +329,18 @@ def test_a_damaged_champion_is_replaced(shop: Shop, tmp_path: Path, monkeypatch:
     assert {state.live.version} == set(lists["version"]) == {str(record.version)}
 
 
+def test_a_champion_that_was_taken_away_by_hand(shop: Shop) -> None:
+    """There is one again after the next night, although no row has come."""
+    spec = shop.spec(guards={"anomalous": None, "drift": None})
+    before = aliases()[CHAMPION]
+    office().tracker.client.delete_registered_model_alias("recsys-shop", CHAMPION)
+    record = retrain(spec)
+    assert (record.verdict, record.kind) == ("promoted", "first")
+    assert before is not None
+    assert aliases()[CHAMPION] == record.version > before
+    assert retrain(spec).verdict == "skipped"
+
+
 def test_rows_that_end_before_those_of_the_champion(shop: Shop) -> None:
     """A feed without its newest part, or a time in the past, replaces nothing."""
     before, asked = aliases(), dt.datetime.combine(LAST - dt.timedelta(days=22), dt.time(), dt.UTC)

@@ -155,6 +155,13 @@ def test_no_folder_for_the_file(bundle, tmp_path, monkeypatch):
         put(bundle)
 
 
+@pytest.mark.parametrize("schema", ["temp", "TEMP", "pg_temp"])
+def test_no_table_that_ends_with_the_connection(bundle, tmp_path, monkeypatch, schema):
+    monkeypatch.setenv("RECSYS_SQL_URL", f"sqlite:///{tmp_path}/shop.db")
+    with pytest.raises(InputError, match=f"would be gone with the connection; leave '{schema}.' out"):
+        put(bundle, to=f"sql:{schema}.recs")
+
+
 def test_a_failure_leaves_the_rows_before(bundle, database, monkeypatch):
     put(bundle)
     failing(monkeypatch, RuntimeError("in the middle"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -214,3 +215,23 @@ class TestDamage:
         settings.database.write_bytes(settings.database.read_bytes()[:-4096])
         settings.database.with_name("mlflow.db-journal").write_bytes(b"")
         require_records(settings)
+
+    @pytest.mark.parametrize("how", ["moved", "copied"])
+    def test_a_home_that_was_elsewhere(self, settings, tmp_path, monkeypatch, how):
+        Tracker(settings).experiment("made")
+        require_records(settings)
+        shutil.copytree(settings.root, tmp_path / "elsewhere")
+        if how == "moved":
+            shutil.rmtree(settings.root)
+        monkeypatch.setenv("RECSYS_HOME", str(tmp_path / "elsewhere"))
+        moved = Settings()
+        for use in (require_records, Tracker):
+            with pytest.raises(InputError) as caught:
+                use(moved)
+            assert str(caught.value) == (
+                f"{moved.root}: was {settings.root} when MLflow noted where its files are; move the home back, or make "
+                f"{settings.root} a link to it"
+            )
+        shutil.rmtree(settings.root, ignore_errors=True)
+        settings.root.symlink_to(moved.root)
+        require_records(moved)

@@ -10,7 +10,7 @@ import pytest
 from made import spec, world
 from made.runs import finished_run
 
-from recsys.comparison.result import Comparison
+from recsys.comparison.result import DIGESTED, MANIFEST, Comparison
 from recsys.comparison.stored_run import READ
 from recsys.errors import InputError
 from recsys.tracking.late import log_result, logged_before, read_result
@@ -38,6 +38,27 @@ def children(tracker, parent):
     experiment = tracker.experiment("made")
     found = tracker.client.search_runs([experiment], f"tags.`mlflow.parentRunId` = '{parent}'")
     return {run.info.run_name: run for run in found}
+
+
+def without_digests(left):
+    """Have the manifest say what one of before digests says; the digests."""
+    manifest = json.loads((left / MANIFEST).read_text())
+    digests = manifest.pop("files")
+    (left / MANIFEST).write_text(json.dumps(manifest))
+    return digests
+
+
+@pytest.mark.parametrize("name", DIGESTED)
+def test_a_file_that_was_changed(left, name):
+    with (left / name).open("ab") as file:
+        file.write(b" ")
+    with pytest.raises(InputError, match=rf"{name}: was changed after the comparison wrote it; put it back"):
+        read_result(left)
+
+
+def test_a_folder_of_a_version_that_wrote_no_digests(left):
+    assert without_digests(left).keys() == set(DIGESTED)
+    assert read_result(left).comparison.run_key == KEY
 
 
 class TestLogging:
@@ -80,6 +101,7 @@ class TestLogging:
         assert found["noisy-s1"].data.params["scale"] == "7.0"
 
     def test_a_model_that_failed(self, left, tracker):
+        without_digests(left)
         manifest = json.loads((left / "manifest.json").read_text())
         (left / "manifest.json").write_text(json.dumps(manifest | {"failures": {"watcher": "it broke"}}))
         document = (left / "spec.yaml").read_text().replace("models:\n", "models:\n- name: watcher\n")
@@ -154,6 +176,7 @@ class TestRefusal:
     )
     def test_before_a_run_is_opened(self, left, tracker, name, text):
         path = left / name
+        without_digests(left)
         manifest = json.loads((left / "manifest.json").read_text())
         if name == "manifest.json":
             text = json.dumps({key: value for key, value in manifest.items() if key != text})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from recsys.comparison.result import DIGESTED, MANIFEST, write_manifest
 from recsys.comparison.stored_run import READ
 from recsys.errors import InputError
 from recsys.settings import Settings
@@ -24,8 +25,9 @@ def parent(tracker, tmp_path):
     run = tracker.open_parent("made", KEY, {}, {})
     folder = tmp_path / "files"
     folder.mkdir()
-    for name in (*READ, "report.html"):
+    for name in (*DIGESTED, "report.html"):
         (folder / name).write_text(name)
+    write_manifest(folder, {})
     tracker.log_files(run.run_id, folder)
     tracker.close(run.run_id, "FINISHED")
     return run
@@ -42,7 +44,19 @@ def test_a_comparison(settings, parent, tmp_path):
         *(parent.run_id, None),
         *(parent.run_id, KEY),
     )
-    assert {path.name: path.read_text() for path in run.comparison.out.iterdir()} == dict(zip(READ, READ, strict=True))
+    assert {path.name for path in run.comparison.out.iterdir()} == set(READ)
+    assert all((run.comparison.out / name).read_text() == name for name in DIGESTED)
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [("leaderboard.csv", "was changed after the comparison wrote it"), (MANIFEST, "is not that of one comparison")],
+)
+def test_an_artifact_that_was_changed(settings, tracker, parent, tmp_path, name, said):
+    (tmp_path / name).write_text("[]")
+    tracker.client.log_artifact(parent.run_id, str(tmp_path / name))
+    with pytest.raises(InputError, match=f"{name}: {said}"):
+        read(settings, parent.run_id, tmp_path / "read")
 
 
 def test_one_model_of_it(settings, tracker, parent, tmp_path):
