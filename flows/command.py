@@ -19,6 +19,7 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any, NoReturn, TextIO
 
+from recsys.data.shown import TURNING
 from recsys.errors import ExpectedError, InputError, not_written
 
 if TYPE_CHECKING:
@@ -30,7 +31,8 @@ PROGRESS_SECONDS = 5.0
 INTERRUPTED = 130
 TERMINATED = 143
 CONTROL = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160)) if chr(code) not in "\n\t"}
-"""What a terminal obeys: escapes, and all else that is no text."""
+CONTROL |= TURNING
+"""What a terminal obeys: escapes, all else that is no text, and what turns the letters after it round."""
 
 
 @dataclass(frozen=True)
@@ -173,6 +175,8 @@ def visible(text: str) -> str:
 
     >>> visible("title \x1b[2J")
     'title \\x1b[2J'
+    >>> visible("12\u202e34")
+    '12\\u202e34'
     """
     return text.translate(CONTROL)
 

@@ -84,7 +84,8 @@ def not_written(error: OSError, place: object) -> ExpectedError | None:
 
     A full disk is RunError: what is finished stays. A place that may not be written is InputError.
     """
-    where, why = str(error.filename or place), error.strerror or str(error)
+    # Of two names the second is what a finished file was to be renamed to.
+    where, why = str(error.filename2 or error.filename or place), error.strerror or str(error)
     if error.errno in FULL:
         return RunError(where, f"cannot be written ({why})", "free some space; what is finished stays")
     if error.errno in FORBIDDEN:

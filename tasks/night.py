@@ -24,6 +24,7 @@ from recsys.tracking.runs import Tracker
 from tasks.context import Run
 
 VERSION_TAGS = ("label", "settings", "data", "rows", "newest")
+ANOTHER = "promote another: recsys champion promote NAME --version N"
 DecidedBy = Literal["schedule", "command", "backfill", "person"]
 
 
@@ -186,13 +187,11 @@ def model_of(settings: Mapping[str, Any], label: str) -> ModelConfig:
     Raises InputError where it is not installed any more, has other settings by now, or none are recorded.
     """
     if not settings:
-        raise InputError(
-            label, "its version in MLflow has no tag 'settings'", "put it back, or promote another version"
-        )
+        raise InputError(label, "its version in MLflow has no tag 'settings'", f"put it back, or {ANOTHER}")
     try:
         config = model_class(settings["name"]).Config.model_validate(dict(settings))
     except (KeyError, ValidationError) as error:
         name = settings.get("name", "unknown")
         message = f"was made with settings that '{name}' has not: another version made it"
-        raise InputError(label, message, "promote another: recsys champion promote NAME --version N") from error
+        raise InputError(label, message, ANOTHER) from error
     return config.model_copy(update={"label": label})

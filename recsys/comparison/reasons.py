@@ -11,6 +11,7 @@ import numpy as np
 from recsys.comparison.listed import FoldLists
 from recsys.data.features import titles
 from recsys.data.interactions import training_view
+from recsys.data.shown import short_title
 from recsys.experiment.ask import asker_of
 from recsys.experiment.spec import Experiment
 from recsys.models.base import ABOUT, WEIGHTS, Recommender
@@ -66,4 +67,4 @@ def _strongest(told: Explanation, at: int, names: np.ndarray) -> list[str]:
     if told.terms and told.terms[at]:
         return [f"“{word}”" for word, part in list(told.terms[at].items())[:PARTS] if part > 0]
     parts = told.parts[at]
-    return [str(names[told.history[i]]) for i in np.argsort(-parts, kind="stable")[:PARTS] if parts[i] > 0]
+    return [short_title(names[told.history[i]]) for i in np.argsort(-parts, kind="stable")[:PARTS] if parts[i] > 0]

@@ -18,6 +18,7 @@ from recsys.comparison.segments import by_activity
 from recsys.config import FloatArray, IntArray
 from recsys.data.dataset import Dataset, in_time
 from recsys.data.features import titles
+from recsys.data.shown import short_title
 from recsys.experiment.why import plain
 from recsys.metrics.registry import parse_column
 
@@ -95,8 +96,8 @@ def shown_users(
                 "roles": why_shown,
                 "rows": int(fold.rows[position]),
                 "relevant": len(wanted),
-                "history": [str(names[item]) for item in _newest(data, fold, position)],
-                "wanted": [str(names[item]) for item in wanted[:NEWEST]],
+                "history": [short_title(names[item]) for item in _newest(data, fold, position)],
+                "wanted": [short_title(names[item]) for item in wanted[:NEWEST]],
                 "values": {label: plain(values.get(label)) for label in labels},
                 "lists": {label: list(_lines(fold, label, row, names, scores, whys)) for label in labels},
                 "pairs": list(_pairs(fold, labels, row)),
@@ -139,7 +140,7 @@ def _lines(
     for item in items[items >= 0]:
         yield {
             "item": plain(ids[item]),
-            "title": str(names[item]),
+            "title": short_title(names[item]),
             "score": scores.get((label, str(fold.data.users.ids[user]), str(ids[item]))),
             "hit": bool(item in wanted),
             "why": whys.get((label, int(user), int(item)), []),

@@ -12,6 +12,7 @@ from recsys.config import FloatArray, IntArray
 from recsys.data.dataset import Dataset, Entities
 from recsys.data.features import one_hot, titles
 from recsys.data.interactions import DAY
+from recsys.data.shown import short_title
 from recsys.data.summary import summarise
 
 TOP = 25
@@ -120,7 +121,7 @@ def _top_items(data: Dataset) -> list[dict[str, Any]]:
     return [
         {
             "item": item,
-            "title": str(title),
+            "title": short_title(title),
             "rows": int(rows[each]),
             "share": float(rows[each] / len(data)),
             "value": None if means is None else float(means[each]),

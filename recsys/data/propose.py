@@ -15,6 +15,7 @@ from recsys.data.config import Columns, TableData
 from recsys.data.dataset import in_time
 from recsys.data.guess import guess_roles, plain
 from recsys.data.raw import Raw
+from recsys.data.shown import listed
 from recsys.data.summary import summarise, summary_lines
 from recsys.data.table import read
 from recsys.data.tables import Table
@@ -222,7 +223,7 @@ def _note_of_roles(table: Table, roles: dict[str, str], constant: bool) -> str:
     if constant:
         texts.append(f"{roles['value']} is the same in every row and not used")
     if unused:
-        texts.append(f"not used: {', '.join(unused)}")
+        texts.append(f"not used: {listed(unused)}")
     return f"{table.name}: " + ", ".join(texts)
 
 

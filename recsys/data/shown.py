@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 LONGEST = 60
+LONGEST_TITLE = 120
+# Embeddings, overrides and isolates of direction: unclosed, they turn the letters that come after a title.
+TURNING = {code: f"\\u{code:04x}" for code in (*range(0x202A, 0x202F), *range(0x2066, 0x206A))}
 
 
 def short(text: str, longest: int = LONGEST) -> str:
@@ -14,6 +17,11 @@ def short(text: str, longest: int = LONGEST) -> str:
     'abc…'
     """
     return text if len(text) <= longest else text[: longest - 1] + "…"
+
+
+def short_title(name: object) -> str:
+    """The title of an item, as long as a page can bear."""
+    return short(str(name), LONGEST_TITLE)
 
 
 def quoted(value: object) -> str:

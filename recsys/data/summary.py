@@ -11,6 +11,7 @@ import pandas as pd
 from recsys.config import FloatArray, IntArray
 from recsys.data.dataset import Dataset, Entities
 from recsys.data.features import SEPARATOR, TITLE, titles
+from recsys.data.shown import short
 
 FIRST_ROWS = 5
 MOST_BARS = 20
@@ -243,7 +244,7 @@ def _line_of_features(features: dict[str, dict[str, Any]]) -> str:
 
 
 def _line_of_row(row: dict[str, Any]) -> str:
-    title = f" ({row['title']})" if row.get("title") not in (None, str(row["item"])) else ""
+    title = f" ({short(str(row['title']))})" if row.get("title") not in (None, str(row["item"])) else ""
     value = f" {row['value']:g}" if "value" in row else ""
     time = f" at {row['time']}" if "time" in row else ""
-    return f"{row['user']} → {row['item']}{title}{value}{time}"
+    return f"{short(str(row['user']))} → {short(str(row['item']))}{title}{value}{time}"

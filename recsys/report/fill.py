@@ -11,6 +11,8 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from recsys.data.shown import TURNING
+
 HERE = Path(__file__).parent
 
 
@@ -27,9 +29,10 @@ def fill(template: str, styles: Sequence[str] = ("page.css",), **content: Any) -
         f"default-src 'none'; style-src '{_hash(style)}'; script-src '{_hash(script)}'; img-src data:; "
         "base-uri 'none'; form-action 'none'"
     )
-    return environment.get_template(template).render(
+    page = environment.get_template(template).render(
         policy=policy, style=Markup(style), script=Markup(script), **content
     )
+    return page.translate(TURNING)
 
 
 def inlined(name: str) -> str:

@@ -159,12 +159,17 @@ def brings(key: bytes | None, headers: dict[bytes, bytes]) -> bool:
 
 
 def _single(scope: Scope) -> dict[bytes, bytes]:
-    """The headers by name. Raises RequestError where one that decides something comes twice."""
+    """The headers by name. Raises RequestError where one that decides something comes twice, or two
+    that exclude each other."""
     found: dict[bytes, bytes] = {}
     for name, value in scope["headers"]:
         if name in found and name in (b"host", b"authorization", b"content-length", b"content-type"):
             raise RequestError(400, name.decode("latin-1"), "is there twice", "send it once", reason="header")
         found[name] = value
+    if b"content-length" in found and b"transfer-encoding" in found:
+        # Whoever stands in front may have read the one where we read the other: RFC 9112, section 6.1.
+        message = "stands beside Transfer-Encoding"
+        raise RequestError(400, "content-length", message, "send one of them", reason="header")
     return found
 
 
@@ -176,7 +181,7 @@ async def _send(send: Send, refusal: RequestError, course: _Course) -> None:
         (b"content-type", b"application/json"),
         (b"content-length", str(len(refusal.body)).encode()),
     ]
-    if refusal.status in (408, 413):
+    if refusal.status in (400, 408, 413):
         headers.append((b"connection", b"close"))
     if refusal.status == 401:
         headers.append((b"www-authenticate", b"Bearer"))

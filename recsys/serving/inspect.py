@@ -93,7 +93,7 @@ def files_of(folder: Path) -> dict[str, int]:
             path = Path(entry.path)
             name = path.relative_to(folder).as_posix()
             if entry.is_symlink() or not (entry.is_dir() or entry.is_file()):
-                raise InputError(str(path), "is a link or a special file", "a bundle holds plain files only")
+                raise InputError(str(path), "is a link or a special file", f"a bundle holds plain files only; {REMEDY}")
             if entry.is_dir():
                 waiting.append(path)
             elif name not in (ABOUT, MANIFEST):

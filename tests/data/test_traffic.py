@@ -115,10 +115,16 @@ class TestFolders:
         assert simulate(DATA, str(steps), traffic=traffic).written == ()
         assert files(whole) == files(steps)
 
-    def test_a_day_in_another_form_is_there(self, tmp_path: Path) -> None:
+    def test_a_folder_of_days_in_another_form(self, tmp_path: Path) -> None:
         (tmp_path / f"{day(0)}.csv").write_text("user,item,value,timestamp\n1,1,1,2024-01-01\n")
-        assert simulate(DATA, str(tmp_path), days=1).present == (day(0),)
-        assert (tmp_path / f"{day(0)}.csv").stat().st_size < 60
+        with pytest.raises(InputError) as caught:
+            simulate(DATA, str(tmp_path), days=1)
+        assert str(caught.value) == (
+            f"into: the folder {tmp_path} holds {day(0)}.csv, and days are to come as parquet; "
+            "name another folder, or --form csv"
+        )
+        assert files(tmp_path).keys() == {f"{day(0)}.csv"}
+        assert simulate(DATA, str(tmp_path), days=1, form="csv").present == (day(0),)
 
     @pytest.mark.parametrize(
         ("asked", "wanted"),

@@ -7,10 +7,12 @@ What each does it notes in HOME/notes, a line at a time. Ends with status 1 wher
 
 from __future__ import annotations
 
+import contextlib
 import os
 import random
 import shutil
 import signal
+import sqlite3
 import sys
 import time
 import traceback
@@ -130,12 +132,21 @@ def worker(work: Work, home: Path, seed: int, until: float) -> int:
         os._exit(status)
 
 
+def name_own_files(copy: Path, home: Path) -> None:
+    """Have MLflow's records of a copied home name files of the copy."""
+    with contextlib.closing(sqlite3.connect(copy / "mlflow.db")) as connection, connection:
+        asked = "UPDATE experiments SET artifact_location = replace(artifact_location, ?, ?)"
+        connection.execute(asked, (str(home), str(copy)))
+
+
 def main(kind: str, home: Path, seconds: float) -> int:
     """Start all, kill one now and then and start another, and wait for the last ones."""
     work: Work = {"store": use_store, "registry": use_registry}[kind]
     # What takes long the first time is done once for all of them, on a copy: no process may share a connection.
     with TemporaryDirectory() as folder:
         copy = shutil.copytree(home, Path(folder) / "home")
+        if (copy / "mlflow.db").exists():
+            name_own_files(copy, home)
         for number in range(2):
             work(copy, random.Random(number))
     chance, until = random.Random(1), time.monotonic() + seconds

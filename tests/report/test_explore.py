@@ -68,6 +68,13 @@ class TestPage:
         assert "<script>alert" not in found.text
         assert HOSTILE in found.prose
 
+    def test_titles_that_turn_the_line_or_fill_the_page(self):
+        titles = ["a\u202eb", "\u2067c", "x" * 1_000_000]
+        found = page(dataset(BARE, items=pd.DataFrame({"item": [0, 1, 2], "title": titles})))
+        assert "a\\u202eb" in found.prose
+        assert not {"\u202e", "\u2067"} & set(found.text)
+        assert len(found.text) < 500_000
+
     def test_the_same_twice(self):
         data = shop()
         assert explore_page(told(data), data) == explore_page(told(data), data)

@@ -176,6 +176,14 @@ def test_bodies_that_say_no_one_thing(client, body, place, message, caplog):
     assert not caplog.records
 
 
+def test_two_lengths_of_one_body(client):
+    """What stands in front may end the request elsewhere than the server does (RFC 9112, section 6.1)."""
+    headers = {"content-type": "application/json", "content-length": "4", "transfer-encoding": "chunked"}
+    answer = client.post("/recommend", content=b"{}  ", headers=headers)
+    assert error(answer, 400)["place"] == "content-length"
+    assert answer.headers["connection"] == "close"
+
+
 def test_likeness_of_what_is_no_text(client):
     assert error(client.get("/similar?item=%ff"), 422)["message"] == "is not UTF-8"
 

@@ -78,12 +78,16 @@ class FolderTarget:
         return own == read or own in read.parents or read in own.parents
 
     def days(self) -> set[dt.date]:
-        """The days that are there. Raises InputError where the folder holds a table that is none."""
+        """The days that are there. Raises InputError where the folder holds a table that is none, or one of another
+        form: no spec could read both."""
         files = sorted(self.folder.iterdir()) if self.folder.is_dir() else ()
         for file in files:
             if is_table(file.name) and _day_of(file) is None:
                 message = f"the folder {self.folder} holds {file.name}, which is no day of traffic"
                 raise InputError("into", message, "name a folder that holds nothing else")
+            if _day_of(file) is not None and file.suffix != f".{self.form}":
+                message = f"the folder {self.folder} holds {file.name}, and days are to come as {self.form}"
+                raise InputError("into", message, f"name another folder, or --form {file.suffix[1:]}")
         return {day for file in files if (day := _day_of(file)) is not None}
 
     def append(self, day: dt.date, rows: pa.Table) -> bool:
