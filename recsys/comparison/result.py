@@ -104,8 +104,11 @@ def copy_into(sources: Iterable[Path], out: Path) -> None:
         out.mkdir(parents=True, exist_ok=True)
         for source in sorted(sources, key=lambda path: path.name != MANIFEST):
             temporary = out / f".{source.name}.part"
-            shutil.copyfile(source, temporary)
-            temporary.replace(out / source.name)
+            try:
+                shutil.copyfile(source, temporary)
+                temporary.replace(out / source.name)
+            finally:
+                temporary.unlink(missing_ok=True)
     except OSError as error:
         raise not_written(error, out) or error from error
 

@@ -108,6 +108,12 @@ class TestDelivery:
         with pytest.raises(InputError, match="cannot be written"):
             deliver(refs, tmp_path / "file" / "out")
 
+    def test_a_folder_in_the_place_of_a_file(self, refs, tmp_path):
+        (tmp_path / "out/leaderboard.csv").mkdir(parents=True)
+        with pytest.raises(InputError, match=r"out/leaderboard\.csv: cannot be written \(Is a directory\)"):
+            deliver(refs, tmp_path / "out")
+        assert not list((tmp_path / "out").glob(".*"))
+
     def test_an_error_of_another_kind(self, refs, tmp_path, monkeypatch):
         def broken(source, target):
             raise OSError(errno.EIO, "Input/output error")
