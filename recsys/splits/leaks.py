@@ -12,7 +12,7 @@ from recsys.errors import InputError
 from recsys.splits.leaks_case import Case, Finding
 from recsys.splits.leaks_features import dates_after_the_cut, features_know_the_future, features_know_the_target
 from recsys.splits.leaks_items import near_duplicates
-from recsys.splits.leaks_rows import no_positives, positives_already_seen, rows_on_both_sides
+from recsys.splits.leaks_rows import no_positives, nothing_to_choose, positives_already_seen, rows_on_both_sides
 from recsys.splits.leaks_time import cold_items, cold_users, popularity_from_the_future, time_overlap
 
 __all__ = ["CHECKS", "ERRORS", "Case", "Finding", "check_fold", "refuse_errors"]
@@ -33,6 +33,7 @@ WARNINGS: tuple[Check, ...] = (
     cold_users,
     near_duplicates,
     dates_after_the_cut,
+    nothing_to_choose,
 )
 CHECKS = ERRORS + WARNINGS
 

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import numpy as np
 
 from recsys.config import IntArray
+from recsys.data.text import count
 from recsys.splits.account import positives
 from recsys.splits.leaks_case import Case, Finding, among
 
+# The share of the test positives from which a warning is worth it.
+SATURATED: Final = 0.1
 _REPEATS = "keep one row of each pair with data.duplicates: first, last or sum, or remove these rows from the test"
 
 
@@ -65,6 +70,36 @@ def positives_already_seen(case: Case) -> Finding | None:
         count=len(rows),
         rows=rows,
     )
+
+
+def nothing_to_choose(case: Case) -> Finding | None:
+    """Of users whose every candidate is a test positive any list is perfect, whoever made it."""
+    user, n_users = case.data.user, len(case.data.users)
+    n_items = np.count_nonzero(case.in_training)
+    truth = case.truth[case.in_training[case.data.item[case.truth]]]
+    rows = np.bincount(user[truth], minlength=n_users)
+    seen = np.bincount(user[case.seen], minlength=n_users) if case.exclude_seen else np.zeros(n_users, dtype=np.int64)
+    suspect = (rows > 0) & (rows + seen >= n_items)  # pairs may be there several times: only these are worth a sort
+    n_wanted = _different_items(case, truth[suspect[user[truth]]])
+    n_seen = _different_items(case, case.seen[suspect[user[case.seen]]]) if case.exclude_seen else seen
+    found = truth[(suspect & (n_wanted + n_seen >= n_items))[user[truth]]]
+    if len(found) < SATURATED * len(truth) or not len(found):
+        return None
+    return Finding(
+        check="nothing_to_choose",
+        severity="warning",
+        message=f"{count(len(found), 'test positive')} of {len(truth):,} are of users whose every candidate is one: "
+        f"any list of theirs is perfect, and no metric tells models apart; {case.where(found)}",
+        remedy="take a smaller test part, or data with more items",
+        count=len(found),
+        rows=found,
+    )
+
+
+def _different_items(case: Case, rows: IntArray) -> IntArray:
+    """How many different items each user has among these rows, (n_users,)."""
+    users = np.unique(case.pairs(rows)) // len(case.data.items)
+    return np.bincount(users, minlength=len(case.data.users))
 
 
 def _numbered(pair: IntArray, time: IntArray) -> IntArray:

@@ -17,6 +17,7 @@ from recsys.splits.config import SPLITS
 from recsys.splits.fold import Fold
 from recsys.splits.leaks import ERRORS, WARNINGS, Case, check_fold
 from recsys.splits.leaks_items import copies, near_duplicates
+from recsys.splits.leaks_rows import nothing_to_choose
 from recsys.splits.leaks_time import cold_items, cold_users, popularity_from_the_future, time_overlap
 from recsys.splits.splitting import split
 
@@ -67,6 +68,33 @@ class TestTime:
         np.testing.assert_array_equal(cold_users(case).rows, [4])
         assert "1 of 3 test positives (33%)" in cold_users(case).message
         assert cold_users(case_of(data, [2, 3, 4])) is None  # all are: the split wants it so
+
+
+class TestNothingToChoose:
+    def test_users_whose_every_candidate_is_wanted(self, make):
+        # Users 0 and 1 have had all but what the test asks for, one item twice; user 2 can still be wrong.
+        data = make([0, 0, 0, 1, 1, 2, 0, 1, 2], [0, 0, 1, 0, 2, 0, 2, 1, 1])
+        case = case_of(data, [6, 7, 8])
+        finding = nothing_to_choose(case)
+        np.testing.assert_array_equal(finding.rows, [6, 7])
+        assert "2 test positives of 3 are of users whose every candidate is one" in finding.message
+        assert nothing_to_choose(case_of(data, [6, 7, 8], exclude_seen=False)) is None
+
+    def test_where_what_was_seen_may_come_again(self, make):
+        data = make([0, 0, 1, 1, 1], [0, 1, 0, 1, 1])
+        case = case_of(data, [3, 4], exclude_seen=False)
+        assert nothing_to_choose(case) is None
+        np.testing.assert_array_equal(
+            nothing_to_choose(case_of(make([0, 0, 1, 1, 1], [0, 1, 0, 1, 0]), [3, 4], exclude_seen=False)).rows, [3, 4]
+        )
+
+    def test_few_of_many_are_not_worth_a_word(self, make):
+        users, n = range(1, 21), 20
+        seen, test = make([0, 0, 21, *users], [0, 1, 2, *[0] * n]), make([0, *users], [2, *[1] * n])
+        data = make([*seen.user, *test.user], [*seen.item, *test.item])
+        rows = list(range(len(seen), len(data)))
+        assert nothing_to_choose(case_of(data, rows)) is None
+        np.testing.assert_array_equal(nothing_to_choose(case_of(data, rows[:5])).rows, rows[:1])
 
 
 class TestCopies:
