@@ -60,6 +60,13 @@ def _the_only_other(role: str, found: dict[str, str], table: Table, columns: dic
     free = [name for name in table.header if name not in found.values() and _recurs(columns[name])]
     if other in found and len(free) == 1:
         return free[0]
+    named = [name for name in _by_name(role, table.header) if name not in found.values()]
+    if named:
+        raise InputError(
+            table.name,
+            f"column '{named[0]}' is of type {columns[named[0]].data.type}, which no id is",
+            "write its ids as integers or texts",
+        )
     raise InputError(
         table.name,
         f"no column looks like the {role}s; it has: {listed(table.header)}",

@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from pydantic import TypeAdapter
 
@@ -95,6 +97,14 @@ def test_names_are_compared_in_plain_words() -> None:
         "user_id",
         "x",
     ]
+
+
+@pytest.mark.parametrize(("values", "kind"), [([True, False], "bool"), ([b"a", b"b"], "binary"), ([[1], [2]], "list")])
+def test_ids_of_a_type_that_no_id_is(values, kind):
+    pq.write_table(pa.table({"user": values, "item": [1, 2], "stars": [1.0, 2.0]}), "events.parquet")
+    message = rf"events\.parquet: column 'user' is of type {kind}.*, which no id is; write its ids as integers or texts"
+    with pytest.raises(InputError, match=message):
+        propose("events.parquet")
 
 
 @pytest.mark.parametrize(
