@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -91,6 +91,16 @@ def check_leaks(dataset: Ref, split: Ref, run: Run) -> list[Finding]:
     return warnings
 
 
+def longest_first(cells: Sequence[Cell], dataset: Ref, run: Run) -> list[Cell]:
+    """The cells in the order to begin them: what is expected to take longest first, or all wait for it at the end."""
+    return sorted(cells, key=lambda cell: -_expected(cell, dataset, run))
+
+
+def _expected(cell: Cell, dataset: Ref, run: Run) -> float:
+    data = Dataset.load(dataset.folder)
+    return expected_seconds(run.spec, cell.model, (len(data.users), len(data.items), len(data)))
+
+
 @task(name="fit and recommend", task_run_name="fit {cell.name}", cache_policy=NO_CACHE)
 def fit_and_recommend(cell: Cell, dataset: Ref, split: Ref, recorder: Recorder | None, run: Run) -> Any:
     """The fitted model of a cell and its lists, made in a process of its own; recorder: None leaves MLflow out."""
@@ -117,8 +127,7 @@ def fit_and_recommend(cell: Cell, dataset: Ref, split: Ref, recorder: Recorder |
         )
         shutil.rmtree(checkpoint, ignore_errors=True)
 
-    data = Dataset.load(dataset.folder)
-    with run.fitting(expected_seconds(run.spec, cell.model, (len(data.users), len(data.items), len(data)))):
+    with run.fitting(_expected(cell, dataset, run)):
         ref = run.produce("fit", key, build)
     run.reporter.end(cell, fit_line(ref), cached=ref.cached)
     return done(ref)
