@@ -93,12 +93,13 @@ def check_leaks(dataset: Ref, split: Ref, run: Run) -> list[Finding]:
 
 def longest_first(cells: Sequence[Cell], dataset: Ref, run: Run) -> list[Cell]:
     """The cells in the order to begin them: what is expected to take longest first, or all wait for it at the end."""
-    return sorted(cells, key=lambda cell: -_expected(cell, dataset, run))
+    size = _size(dataset)
+    return sorted(cells, key=lambda cell: -expected_seconds(run.spec, cell.model, size))
 
 
-def _expected(cell: Cell, dataset: Ref, run: Run) -> float:
+def _size(dataset: Ref) -> tuple[int, int, int]:
     data = Dataset.load(dataset.folder)
-    return expected_seconds(run.spec, cell.model, (len(data.users), len(data.items), len(data)))
+    return len(data.users), len(data.items), len(data)
 
 
 @task(name="fit and recommend", task_run_name="fit {cell.name}", cache_policy=NO_CACHE)
@@ -127,7 +128,7 @@ def fit_and_recommend(cell: Cell, dataset: Ref, split: Ref, recorder: Recorder |
         )
         shutil.rmtree(checkpoint, ignore_errors=True)
 
-    with run.fitting(_expected(cell, dataset, run)):
+    with run.fitting(expected_seconds(run.spec, cell.model, _size(dataset))):
         ref = run.produce("fit", key, build)
     run.reporter.end(cell, fit_line(ref), cached=ref.cached)
     return done(ref)

@@ -79,6 +79,11 @@ class Case:
         return np.bincount(self.data.item[self.seen], minlength=len(self.data.items)) > 0
 
     @cached_property
+    def findable(self) -> IntArray:
+        """Test rows that are positives on items with a row among those seen, ascending."""
+        return self.truth[self.in_training[self.data.item[self.truth]]]
+
+    @cached_property
     def repeated(self) -> IntArray:
         """Test rows whose user has the same item among the rows seen, ascending."""
         return self.fold.test[among(self.pairs(self.fold.test), self.pairs(self.seen))]

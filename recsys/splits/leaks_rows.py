@@ -76,7 +76,7 @@ def nothing_to_choose(case: Case) -> Finding | None:
     """Of users whose every candidate is a test positive any list is perfect, whoever made it."""
     user, n_users = case.data.user, len(case.data.users)
     n_items = np.count_nonzero(case.in_training)
-    truth = case.truth[case.in_training[case.data.item[case.truth]]]
+    truth = case.findable
     rows = np.bincount(user[truth], minlength=n_users)
     seen = np.bincount(user[case.seen], minlength=n_users) if case.exclude_seen else np.zeros(n_users, dtype=np.int64)
     suspect = (rows > 0) & (rows + seen >= n_items)  # pairs may be there several times: only these are worth a sort

@@ -47,7 +47,7 @@ def popularity_from_the_future(case: Case) -> Finding | None:
     training rows, and in those before the user's first test row; of a thousand users, drawn at random.
     """
     share = overlap(case.data, case.seen, case.fold.test)
-    truth = case.truth[case.in_training[case.data.item[case.truth]]]
+    truth = case.findable
     if share is None or share <= OVERLAP or not len(truth):
         return None
     users = np.unique(case.data.user[truth])

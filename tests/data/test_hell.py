@@ -280,7 +280,7 @@ letters = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\
 def test_ids_come_back_letter_for_letter_from_every_kind_of_table(draw: st.DataObject, kind: str) -> None:
     usual = letters.filter(lambda text: text.strip() == text and text.upper() not in ("NAN", "NULL", "NONE", "\\N"))
     # A value of a separator and a line end may look like two rows, and is refused then.
-    usual = usual.filter(lambda text: "," not in text or not {"\r", "\n"} & set(text))
+    usual = usual.filter(lambda text: kind != "csv" or "," not in text or not {"\r", "\n"} & set(text))
     ids = draw.draw(st.lists(usual.filter(lambda text: text not in NAMES), min_size=2, max_size=6, unique=True))
     written = [(ids[0], ids[1]), (ids[1], ids[0]), *((one, ids[0]) for one in ids)]
     config: DataConfig = table(f"events.{kind}")
