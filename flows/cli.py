@@ -206,7 +206,9 @@ def retrain(
         str | None, typer.Option("--from", metavar="TIME", help="The nights from then on, as they would have been.")
     ] = None,
     until: Annotated[str | None, typer.Option("--to", metavar="TIME", help="The last of these nights.")] = None,
-    every: Annotated[str, typer.Option("--every", metavar="TIME", help="What lies between two nights.")] = "1d",
+    every: Annotated[
+        str | None, typer.Option("--every", metavar="TIME", help="What lies between two nights; default: 1d.")
+    ] = None,
     promote: Annotated[bool, typer.Option("--promote", help="Promote on the way; else nothing changes.")] = False,
     set_: Set = None,
     quiet: Quiet = False,

@@ -64,9 +64,7 @@ def log_to_file(file: Path) -> None:
     """Send Prefect's and MLflow's log to a file instead of the terminal; what the UI shows stays as it is."""
     logging.raiseExceptions = False  # a full disk is told once, and not for every line
     file.parent.mkdir(parents=True, exist_ok=True)
-    settings = file.parent / "logging.yml"
-    temporary = settings.with_suffix(f".{os.getpid()}")
-    temporary.write_text(LOGGING.format(file=repr(str(file))))
-    temporary.replace(settings)
+    settings = file.with_suffix(".yml")  # one for each: of two processes that start at once each reads its own
+    settings.write_text(LOGGING.format(file=repr(str(file))))
     os.environ["PREFECT_LOGGING_SETTINGS_PATH"] = str(settings)
     os.environ["MLFLOW_CONFIGURE_LOGGING"] = "false"  # or it would write to the terminal, tracebacks too

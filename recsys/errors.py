@@ -79,6 +79,11 @@ FORBIDDEN = {
 }
 
 
+def is_of_kernel(place: str) -> bool:
+    """Whether a path is in a file system of the kernel's: there a folder cannot be made, as if none was above it."""
+    return Path(place).absolute().parts[:2] in (("/", "proc"), ("/", "sys"))
+
+
 def not_written(error: OSError, place: object) -> ExpectedError | None:
     """What to say where a file cannot be written; None where the error is of another kind.
 
@@ -88,7 +93,7 @@ def not_written(error: OSError, place: object) -> ExpectedError | None:
     where, why = str(error.filename2 or error.filename or place), error.strerror or str(error)
     if error.errno in FULL:
         return RunError(where, f"cannot be written ({why})", "free some space; what is finished stays")
-    if error.errno in FORBIDDEN:
+    if error.errno in FORBIDDEN or (error.errno == errno.ENOENT and is_of_kernel(where)):
         return InputError(where, f"cannot be written ({why})", "choose a folder that can be: RECSYS_HOME, or --out")
     return None
 

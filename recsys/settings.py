@@ -114,6 +114,12 @@ class Settings(BaseSettings):
         return self.root / "artifacts"
 
     @property
+    def own_folders(self) -> tuple[Path, ...]:
+        """What the home keeps for itself."""
+        inside = (self.store, self.cache, self.logs, self.checkpoints, self.processes, self.artifacts)
+        return (*inside, self.root / "operations")
+
+    @property
     def mlflow_uri(self) -> str:
         """The tracking URI: the environment's, else this home's database, always absolute."""
         return self.tracking_uri or f"sqlite:///{self.database}"

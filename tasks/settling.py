@@ -9,6 +9,7 @@ from typing import Any
 from recsys.champion.record import DecisionRecord
 from recsys.report.operations import operations_page
 from recsys.report.operations_decision import decision_page
+from recsys.store import replacing
 from recsys.tracking.decisions import Decided
 from recsys.tracking.registry import CHAMPION, OvertakenError
 from tasks.context import Reporter
@@ -60,9 +61,8 @@ def write_page(office: Office, run_id: str, name: str) -> None:
     office.tracker.log_text(run_id, "operations.html", page)
     path = office.settings.operations_page(name)
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_suffix(".part")
-    temporary.write_text(page, encoding="utf-8")
-    temporary.replace(path)
+    with replacing(path) as part:
+        part.write_text(page, encoding="utf-8")
 
 
 def settle_alias(office: Office, run_id: str, record: DecisionRecord, reporter: Reporter) -> DecisionRecord:

@@ -67,11 +67,13 @@ def backfill(spec: Path, overrides: list[str], nights: list[datetime], promote: 
     speech.say(f"page     {out}")
 
 
-def nights_of(as_of: str | None, since: str | None, until: str | None, every: str, promote: bool) -> list[datetime]:
+def nights_of(
+    as_of: str | None, since: str | None, until: str | None, every: str | None, promote: bool
+) -> list[datetime]:
     """The nights of a backfill; none where it is none. Raises InputError where the options do not go together."""
     if since is None and until is None:
-        if promote:
-            raise InputError("--promote", "belongs to a backfill", "name its nights: --from and --to")
+        for option in [name for name, given in (("--promote", promote), ("--every", every)) if given]:
+            raise InputError(option, "belongs to a backfill", "name its nights: --from and --to")
         return []
     if since is None or until is None or as_of is not None:
         raise InputError("--from, --to", "go together, and without --as-of", "give both")
@@ -80,7 +82,7 @@ def nights_of(as_of: str | None, since: str | None, until: str | None, every: st
     assert last is not None
     first, last = (time if time.tzinfo else time.replace(tzinfo=UTC) for time in (first, last))
     try:
-        step = timedelta(microseconds=microseconds(TypeAdapter(Duration).validate_python(every)))
+        step = timedelta(microseconds=microseconds(TypeAdapter(Duration).validate_python(every or "1d")))
     except ValidationError:
         raise InputError("--every", f"'{every}' is no length of time", "write 1d, 12h or 2w") from None
     if last < first:

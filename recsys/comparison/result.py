@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 from recsys.data.config import DataOptions, TableData
 from recsys.data.files import refuse_among
-from recsys.errors import InputError, not_written
-from recsys.store import Ref, file_digest, plain_json
+from recsys.errors import InputError, is_of_kernel, not_written
+from recsys.settings import Settings
+from recsys.store import Ref, file_digest, plain_json, replacing
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -103,22 +104,22 @@ def copy_into(sources: Iterable[Path], out: Path) -> None:
     try:
         out.mkdir(parents=True, exist_ok=True)
         for source in sorted(sources, key=lambda path: path.name != MANIFEST):
-            temporary = out / f".{source.name}.part"
-            try:
-                shutil.copyfile(source, temporary)
-                temporary.replace(out / source.name)
-            finally:
-                temporary.unlink(missing_ok=True)
+            with replacing(out / source.name) as part:
+                shutil.copyfile(source, part)
     except OSError as error:
         raise not_written(error, out) or error from error
 
 
 def require_writable(out: Path) -> None:
-    """Before hours of work. Raises InputError where nothing could be written to this folder."""
+    """Before hours of work. Raises InputError where nothing could be written to this folder, or the home keeps it for
+    itself."""
+    for own in Settings().own_folders:
+        if out.resolve().is_relative_to(own.resolve()):
+            raise InputError(str(out), f"is in {own}, which RECSYS_HOME keeps for itself", "name another with --out")
     folder = out.absolute()
     while not folder.exists():
         folder = folder.parent
-    if not folder.is_dir() or not os.access(folder, os.W_OK):
+    if not folder.is_dir() or not os.access(folder, os.W_OK) or is_of_kernel(str(out)):
         raise InputError(str(out), "is no folder that can be written", "choose another one with --out")
 
 

@@ -118,7 +118,7 @@ def _require_own_files(settings: Settings) -> None:
 @contextlib.contextmanager
 def _opened(database: Path) -> Iterator[sqlite3.Connection]:
     # Not mode=ro: what a kill left half-written has to be rolled back before anything can be read.
-    with contextlib.closing(sqlite3.connect(f"file:{database}?mode=rw", uri=True, timeout=10)) as connection:
+    with contextlib.closing(sqlite3.connect(f"{database.as_uri()}?mode=rw", uri=True, timeout=10)) as connection:
         yield connection
 
 

@@ -282,6 +282,8 @@ class Tracker:
         first = _reason(str(error).strip() or type(error).__name__)
         first = first.replace(self._settings.mlflow_uri, self._settings.mlflow_place)
         remedy = "look at its server" if not self._settings.owns_tracking else "is something else writing to it?"
+        if "readonly database" in first:
+            remedy = "may you write to the file and its folder?"
         return full or TrackingError(f"MLflow ({self._settings.mlflow_place})", first, remedy)
 
     def _name_output(self, run_id: str, model_id: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -164,3 +165,13 @@ class TestDelivery:
         (tmp_path / "file").touch()
         with pytest.raises(InputError, match="is no folder that can be written; choose another one with --out"):
             require_writable(tmp_path / "file" / "out")
+        with pytest.raises(InputError, match="is no folder that can be written"):
+            require_writable(Path("/proc/out"))
+
+    @pytest.mark.parametrize("own", ["store", "artifacts/1", "logs"])
+    def test_what_the_home_keeps_for_itself_is_no_place_for_results(self, tmp_path, monkeypatch, own):
+        monkeypatch.setenv("RECSYS_HOME", str(tmp_path))
+        (tmp_path / "link").symlink_to(tmp_path)
+        require_writable(tmp_path / "runs")
+        with pytest.raises(InputError, match="which RECSYS_HOME keeps for itself; name another with --out"):
+            require_writable(tmp_path / "link" / own)

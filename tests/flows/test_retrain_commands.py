@@ -73,6 +73,7 @@ class TestRefused:
             (("retrain", "none.yaml"), "none.yaml", ""),
             (("retrain", "spec.yaml", "--as-of", "yesterday"), "--as-of", "'yesterday' is no time"),
             (("retrain", "spec.yaml", "--promote"), "--promote", "belongs to a backfill"),
+            (("retrain", "spec.yaml", "--every", "2d"), "--every", "belongs to a backfill"),
             (("retrain", "spec.yaml", "--from", "2024-05-01"), "--from, --to", "go together"),
             (("retrain", "spec.yaml", "--from", "2024-05-02", "--to", "2024-05-01"), "--to", "is before"),
             (

@@ -216,14 +216,14 @@ class TestDamage:
         settings.database.with_name("mlflow.db-journal").write_bytes(b"")
         require_records(settings)
 
-    @pytest.mark.parametrize("how", ["moved", "copied"])
-    def test_a_home_that_was_elsewhere(self, settings, tmp_path, monkeypatch, how):
+    @pytest.mark.parametrize(("how", "place"), [("moved", "elsewhere"), ("copied", "else#where 100%")])
+    def test_a_home_that_was_elsewhere(self, settings, tmp_path, monkeypatch, how, place):
         Tracker(settings).experiment("made")
         require_records(settings)
-        shutil.copytree(settings.root, tmp_path / "elsewhere")
+        shutil.copytree(settings.root, tmp_path / place)
         if how == "moved":
             shutil.rmtree(settings.root)
-        monkeypatch.setenv("RECSYS_HOME", str(tmp_path / "elsewhere"))
+        monkeypatch.setenv("RECSYS_HOME", str(tmp_path / place))
         moved = Settings()
         for use in (require_records, Tracker):
             with pytest.raises(InputError) as caught:
