@@ -120,7 +120,7 @@ def say_plan(plan: dict[str, Any], speech: Speech) -> None:
         table.add_column(column, justify="left" if column in ("fit", "") else "right")
     for cell in plan["fits"]:
         numbers = (f"{cell['seconds']:,.0f}", f"{cell['memory'] / 1e6:,.0f}")
-        state = "done before" if cell["done"] else ""
+        state = "done before" if cell["done"] else "more than is free" if cell["memory"] > plan["memory_free"] else ""
         table.add_row(cell["model"], str(cell["seed"]), str(cell["fold"]), *numbers, state)
     speech.console.print(table)
     at_once = f"{plan['workers']} at once, {plan['threads']} thread{'s' if plan['threads'] > 1 else ''} each"
