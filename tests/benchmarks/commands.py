@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import math
 import os
 import shutil
 import signal
@@ -70,15 +71,42 @@ def _fresh(what: str, words: Sequence[str], env: dict[str, str], target: str) ->
 
 
 def _overhead(what: str, whole: Figure, home: Path, target: str) -> Figure:
-    """Wall time less fits, scoring and metrics on as many cores as there are; idle cores count as overhead."""
-    work = 0.0
+    """Wall time less fits, scoring and metrics on as many cores as there are: a core that is idle counts, as it does
+    where one fit outlasts the others."""
+    spans = _work(home)
+    work = sum(end - start for start, end in spans)
+    rest = whole.wall - work / cores()
+    none = whole.wall - _covered(spans)
+    idle = f"for {none:.1f} s nothing of it was under way, {none / whole.wall:.1%}"
+    note = f"{work:.0f} s of work on {cores()} cores; {idle}"
+    return Figure(what, rest, 0.0, target, None, note, whole.load)
+
+
+def _work(home: Path) -> list[tuple[float, float]]:
+    """Start and end of each fit with its lists, and of the metrics of each, in seconds."""
+    spans = []
     for path in (home / "store" / "fit").glob("*/measured.json"):
-        measured = json.loads(path.read_text())
-        work += measured["fit_seconds"] + measured["recommend_seconds"] + measured.get("validation_seconds", 0.0)
-    work += stage_seconds(home, "evaluation")
-    return Figure(
-        what, whole.wall - work / cores(), 0.0, target, None, f"{work:.0f} s of work on {cores()} cores", whole.load
-    )
+        measured, end = json.loads(path.read_text()), path.stat().st_mtime
+        seconds = sum(measured.get(f"{part}_seconds", 0.0) for part in ("validation", "fit", "recommend"))
+        spans.append((end - seconds, end))
+    for path in (home / "store" / "evaluation").glob("*/store.json"):
+        # Not its own time: that is when it was read last.
+        end = max(other.stat().st_mtime for other in path.parent.iterdir() if other != path)
+        spans.append((end - json.loads(path.read_text())["seconds"], end))
+    return spans
+
+
+def _covered(spans: Sequence[tuple[float, float]]) -> float:
+    """How long at least one of these was under way.
+
+    >>> _covered([(0, 2), (1, 4), (6, 7)])
+    5.0
+    """
+    covered, until = 0.0, -math.inf
+    for start, end in sorted(spans):
+        covered += max(0.0, end - max(start, until))
+        until = max(until, end)
+    return covered
 
 
 def _movielens_1m(folder: Path) -> Iterator[Figure]:
