@@ -44,7 +44,7 @@ def closer_look(
     primary = spec.evaluation.primary
     data, per_user = Dataset.load(dataset), pd.read_parquet(folder / "per_user.parquet")
     board = read_leaderboard(folder / "leaderboard.csv")
-    board = board[(board["status"] == OK) & board["model"].isin(per_user["model"])]
+    board = board[(board["status"] == OK) & board["model"].isin(per_user["model"].unique())]
     labels = [str(label) for label in board["model"]]
     found: dict[str, Any] = {}
     if labels:
