@@ -26,7 +26,7 @@ from mlflow.exceptions import MlflowException
 from recsys.errors import RunError, disk_full
 from recsys.settings import Settings
 from recsys.tracking.author import author_tags, process_lives, process_name
-from recsys.tracking.database import connected
+from recsys.tracking.database import ANEW, MALFORMED, connected
 from recsys.tracking.params import flatten, short
 
 RUNNING = "attributes.status = 'RUNNING'"
@@ -281,10 +281,14 @@ class Tracker:
         full = disk_full(self._settings.root) if self._settings.owns_tracking else None
         first = _reason(str(error).strip() or type(error).__name__)
         first = first.replace(self._settings.mlflow_uri, self._settings.mlflow_place)
-        remedy = "look at its server" if not self._settings.owns_tracking else "is something else writing to it?"
-        if "readonly database" in first:
-            remedy = "may you write to the file and its folder?"
-        return full or TrackingError(f"MLflow ({self._settings.mlflow_place})", first, remedy)
+        return full or TrackingError(f"MLflow ({self._settings.mlflow_place})", first, self._remedy(first))
+
+    def _remedy(self, said: str) -> str:
+        if not self._settings.owns_tracking:
+            return "look at its server"
+        if MALFORMED in said:
+            return ANEW
+        return "may you write to it?" if "readonly database" in said else "is something else writing to it?"
 
     def _name_output(self, run_id: str, model_id: str) -> None:
         """Let a run name its model. Said twice it is an error to MLflow, also where the first answer was lost."""

@@ -17,6 +17,7 @@ from recsys.errors import RunError
 from recsys.processes import started
 from recsys.settings import Settings
 from recsys.tracking.params import flatten
+from recsys.tracking.database import ANEW
 from recsys.tracking.runs import DataInput, Tracker, TrackingError
 
 __all__ = ["parent", "tracker"]
@@ -55,6 +56,17 @@ class TestExperiment:
     @pytest.mark.parametrize(("error", "said"), [(MlflowException(" "), "MlflowException"), (OSError(), "OSError")])
     def test_an_error_without_words_has_its_name(self, tracker, error, said):
         assert tracker.trouble(error).message == said
+
+    @pytest.mark.parametrize(
+        ("said", "remedy"),
+        [
+            ("(sqlite3.DatabaseError) database disk image is malformed", ANEW),
+            ("(sqlite3.OperationalError) attempt to write a readonly database", "may you write to it?"),
+            ("(sqlite3.OperationalError) database is locked", "is something else writing to it?"),
+        ],
+    )
+    def test_what_to_do_goes_by_what_the_database_says(self, tracker, said, remedy):
+        assert tracker.trouble(MlflowException(said)).remedy == remedy
 
     def test_elsewhere_the_place_is_left_to_the_server(self, settings, monkeypatch, tmp_path):
         monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
