@@ -16,8 +16,8 @@ from mlflow.exceptions import MlflowException
 from recsys.errors import RunError
 from recsys.processes import started
 from recsys.settings import Settings
-from recsys.tracking.params import flatten
 from recsys.tracking.database import ANEW
+from recsys.tracking.params import flatten
 from recsys.tracking.runs import DataInput, Tracker, TrackingError
 
 __all__ = ["parent", "tracker"]
