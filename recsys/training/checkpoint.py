@@ -6,6 +6,7 @@ import hashlib
 import json
 import logging
 import os
+import zlib
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -57,14 +58,13 @@ def save(
     for index, values in optimizer.state_dict()["state"].items():
         tensors |= {f"optimizer.{index}.{name}": value for name, value in values.items()}
     tensors["generator"] = generator.get_state()
+    tensors = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
     about = {key: value for key, value in asdict(reached).items() if key != "best"}
+    about["belongs_to"] = belongs_to
+    about["checksum"] = _checksum(about, tensors)
     folder.mkdir(parents=True, exist_ok=True)
     temporary = folder / f".{NAME}.{os.getpid()}.tmp"
-    save_file(
-        {name: value.detach().cpu().contiguous() for name, value in tensors.items()},
-        temporary,
-        metadata={"about": json.dumps({"belongs_to": belongs_to, **about})},
-    )
+    save_file(tensors, temporary, metadata={"about": json.dumps(about)})
     with temporary.open("rb") as file:
         os.fsync(file.fileno())
     temporary.replace(folder / NAME)
@@ -85,6 +85,8 @@ def restore(
         with safe_open(path, framework="pt") as file:
             about = json.loads((file.metadata() or {})["about"])
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 -- it is no mapping
+        if about.pop("checksum") != _checksum(about, tensors):
+            raise ValueError("it is damaged")
         if about.pop("belongs_to") != belongs_to:
             log.info("%s belongs to another fit and is not used", path)
             return Reached()
@@ -100,6 +102,13 @@ def restore(
     optimizer.load_state_dict({**optimizer.state_dict(), "state": by_parameter})
     generator.set_state(tensors["generator"])
     return reached
+
+
+def _checksum(about: dict[str, Any], tensors: dict[str, Tensor]) -> int:
+    found = zlib.crc32(json.dumps(about, sort_keys=True).encode())
+    for name in sorted(tensors):
+        found = zlib.crc32(tensors[name].reshape(-1).view(torch.uint8).numpy(), zlib.crc32(name.encode(), found))
+    return found
 
 
 def _below(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -212,6 +212,20 @@ class TestResume:
         fit(FitRun(checkpoint=tmp_path, tell=told.append))
         assert told[0].epoch == 1
 
+    @pytest.mark.parametrize("part", ["epoch", "numbers"])
+    def test_a_state_with_other_bits_is_left(self, tmp_path, part, caplog):
+        self.interrupt(4, tmp_path)
+        path = tmp_path / checkpoint.NAME
+        state = bytearray(path.read_bytes())
+        name = rb"\"epoch\": "
+        at = state.index(name) + len(name) if part == "epoch" else len(state) - 100
+        state[at] ^= 1
+        path.write_bytes(state)
+        told = []
+        fit(FitRun(checkpoint=tmp_path, tell=told.append))
+        assert told[0].epoch == 1
+        assert "cannot be read and is not used: it is damaged" in caplog.text
+
     def test_it_is_written_every_so_many_seconds(self, tmp_path):
         fit(FitRun(checkpoint=tmp_path, checkpoint_seconds=3600))
         assert not list(tmp_path.iterdir())
