@@ -29,6 +29,7 @@ from tasks.retraining import (
     hold_trial,
     look_for_new_rows,
     make_ready,
+    nobody_serves,
     opponent,
     register,
     score_champion,
@@ -123,6 +124,8 @@ def conclude(
 ) -> DecisionRecord:
     """Write the decision down; before that, the winner is fitted on all rows, registered and tried."""
     verdict, reasons, office = trial.decision.verdict, trial.decision.reasons, tonight.office
+    if verdict != "promoted":
+        reasons = (*reasons, *nobody_serves(tonight))
     run_id = recorder.parent.run_id
     if tonight.rehearsal or verdict not in ("promoted", "waiting") or not trial.decision.passed:
         return write_down(office, run_id, tonight.record(verdict, reasons, **known))

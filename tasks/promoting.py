@@ -90,11 +90,24 @@ def waiting_version(office: Office, name: str) -> int:
 
 
 def previous_version(office: Office, name: str) -> int:
-    """The champion before this one. Raises InputError where there is none."""
+    """The champion before this one. Raises InputError where there is none, or it is the one that was rolled back."""
     found = office.registry.alias(name, PREVIOUS)
     if found is None:
         raise InputError(f"previous champion of {name}", "there is none to go back to", "name a version: --version N")
+    why = rolled_back(office, name, found.number)
+    if why is not None:
+        message = f"is version {found.number}, which was rolled back ({why})"
+        raise InputError(f"previous champion of {name}", message, "name the one to go to: --version N")
     return found.number
+
+
+def rolled_back(office: Office, name: str, version: int) -> str | None:
+    """Why the last change of the champion was to go back from this version; None where it was another change."""
+    changes = [each.record for each in office.decisions.all(name) if each.record.changes_champion]
+    last = changes[-1] if changes else None
+    if last is None or last.verdict != "rolled back" or last.champion is None or last.champion.version != version:
+        return None
+    return last.reasons[0]
 
 
 def require_known(office: Office, name: str) -> None:

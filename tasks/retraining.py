@@ -157,6 +157,15 @@ def unreadable(night: Night) -> str | None:
     return None
 
 
+def nobody_serves(night: Night) -> list[str]:
+    """What a person has to know where nobody takes the place of a champion that cannot be opened."""
+    if unreadable(night) is None:
+        return []
+    assert night.champion is not None
+    remedy = f"go to a sound one: recsys champion promote {night.spec.name} --version N --reason WHY"
+    return [f"version {night.champion.version} cannot be opened, and nothing new can serve it; {remedy}"]
+
+
 def stand_in(night: Night, dataset: Ref, window: Ref) -> str | None:
     """Why the champion's settings are fitted anew for the trial, or None where the champion itself may be scored."""
     if night.champion is None:

@@ -20,6 +20,7 @@ def show_champion(name: str, speech: Speech) -> None:
     office = _office(name)
     from recsys.tracking.registry import CHAMPION, PREVIOUS
     from tasks.night import contender_of
+    from tasks.promoting import rolled_back
 
     champion, previous = (office.registry.alias(name, alias) for alias in (CHAMPION, PREVIOUS))
     told: dict[str, Any] = {"name": name, "champion": None, "previous": previous.number if previous else None}
@@ -35,9 +36,11 @@ def show_champion(name: str, speech: Speech) -> None:
             f"{champion.tags.get('decided', '')[:16]}"
         )
         if previous is not None:
-            speech.say(
-                f"  before it: version {previous.number}; go back with: recsys champion rollback {name} --reason WHY"
+            why = rolled_back(office, name, previous.number)
+            back = (
+                f"go back with: recsys champion rollback {name} --reason WHY" if why is None else f"rolled back ({why})"
             )
+            speech.say(f"  before it: version {previous.number}; {back}")
     speech.answer(told)
 
 

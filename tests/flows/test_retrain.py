@@ -312,6 +312,12 @@ def test_a_damaged_champion_is_replaced(shop: Shop, tmp_path: Path, monkeypatch:
     with pytest.raises(InputError, match=weights.name):
         Serving(champion).start()
 
+    kept = retrain(shop.spec({"name": "ease", "regularization": 400_000.0}, guards={"anomalous": None, "drift": None}))
+    assert (kept.verdict, kept.serving) == ("kept", int(number))
+    assert kept.reasons[-1].startswith(
+        f"version {number} cannot be opened, and nothing new can serve it; go to a sound"
+    )
+
     monkeypatch.setenv("RECSYS_PUBLISH_TO", str(tmp_path / "lists"))
     warned = Warned()
     with choosing(reporter=warned):

@@ -183,6 +183,14 @@ class TestVerdicts:
         status, answer, _ = recsys("champion", "show", "shop")
         assert (status, answer["champion"]["version"], answer["previous"]) == (0, 1, 2)
 
+    def test_the_next_step_back_does_not_lead_forward(self, recsys: Run) -> None:
+        status, answer, err = recsys("champion", "rollback", "shop", "--reason", "and this one")
+        assert (status, answer["error"]["message"]) == (2, "is version 2, which was rolled back (no sale after all)"), (
+            err
+        )
+        _, _, err = recsys("champion", "show", "shop")
+        assert "before it: version 2; rolled back (no sale after all)" in err
+
     def test_a_rollback_that_was_cut_off_is_carried_out(self, recsys: Run, monkeypatch: pytest.MonkeyPatch) -> None:
         """Killed between the record and the alias; the next word of a person first does what the record says."""
         from recsys.tracking.registry import Registry
