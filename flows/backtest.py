@@ -28,7 +28,7 @@ from tasks.backtesting import (
 )
 from tasks.context import Cell, Run
 from tasks.recorder import Recorder
-from tasks.stages import fit_and_recommend, folds_of, load_data, longest_first, split_data
+from tasks.stages import fit_all, folds_of, load_data, split_data
 
 ROLE = "backtest"
 
@@ -89,7 +89,7 @@ def grown_old(data: Ref, split: Ref, failures: dict[str, str], recorder: Recorde
         for model in run.spec.models
         for fold in folds_of(split)
     ]
-    fits = {fit_and_recommend.submit(cell, data, split, None, run): cell for cell in longest_first(cells, data, run)}
+    fits = fit_all(cells, data, split, None, run)
     fitted: dict[Cell, Ref] = {}
     asked = {}
     for cell, fitted[cell] in as_they_finish(fits, failures, recorder, run):

@@ -16,7 +16,7 @@ from recsys.experiment.spec import Experiment
 from tasks.context import Cell
 from tasks.recorder import Lost
 from tasks.results import publish_report, rank_models
-from tasks.stages import check_leaks, evaluate, fit_and_recommend, folds_of, load_data, longest_first, split_data
+from tasks.stages import check_leaks, evaluate, fit_all, folds_of, load_data, split_data
 
 
 class ModelsFailedError(SomeFailedError):
@@ -59,10 +59,7 @@ def compare(spec: Experiment, overrides: list[str] | None = None) -> Comparison:
                 for model, seed in run.spec.compared()
                 if model.row not in failures
             ]
-            fits = {
-                fit_and_recommend.submit(cell, data, split, recorder, run): cell
-                for cell in longest_first(cells, data, run)
-            }
+            fits = fit_all(cells, data, split, recorder, run)
             lists, scores = {}, {}
             for cell, lists[cell] in as_they_finish(fits, failures, recorder, run):
                 scores[evaluate.submit(cell, lists[cell], data, split, recorder, run)] = cell

@@ -7,7 +7,7 @@ from flows.session import session
 from recsys.experiment.spec import Experiment
 from recsys.store import Ref
 from tasks.context import Cell
-from tasks.stages import check_leaks, fit_and_recommend, load_data, split_data
+from tasks.stages import check_leaks, fit_all, load_data, split_data
 from tasks.tuning import cut_tuning_fold, tune_model, tuned_of
 
 
@@ -25,8 +25,7 @@ def fit(spec: Experiment, labels: list[str]) -> list[Ref]:
             fold = cut_tuning_fold.submit(data, split, run).result()
             found = [tune_model.submit(cell, data, fold, None, run) for cell in cells]
             cells = [_tuned(cell, future.result()) for cell, future in zip(cells, found, strict=True)]
-        futures = [fit_and_recommend.submit(cell, data, split, None, run) for cell in cells]
-        return [future.result() for future in futures]
+        return [future.result() for future in fit_all(cells, data, split, None, run)]
 
 
 def _tuned(cell: Cell, ref: Ref) -> Cell:

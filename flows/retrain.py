@@ -39,7 +39,7 @@ from tasks.retraining import (
     window_of,
 )
 from tasks.settling import settle, write_down
-from tasks.stages import evaluate, fit_and_recommend, load_data
+from tasks.stages import evaluate, fit_all, fit_and_recommend, load_data
 
 
 @local_flow(name="retrain", description="Fit a challenger; it serves if it is better, or as good and fresher")
@@ -109,8 +109,7 @@ def fit_sides(tonight: Night, why: str | None, data: Ref, window: Ref, recorder:
     if why is not None:
         run.reporter.stage("against", f"{opponent(tonight).name}: {why}")
         cells.append(cell_of(opponent(tonight), CHAMPION, tonight))
-    futures = [fit_and_recommend.submit(cell, data, window, recorder, run) for cell in cells]
-    fits = [future.result() for future in futures]
+    fits = [future.result() for future in fit_all(cells, data, window, recorder, run)]
     for future in [
         evaluate.submit(cell, fit, data, window, recorder, run) for cell, fit in zip(cells, fits, strict=True)
     ]:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import itertools
 import math
 import sys
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -25,6 +24,7 @@ from recsys.models.registry import model_class
 from recsys.processes import cores
 from recsys.settings import Settings
 from recsys.store import Ref, Store
+from tasks.turns import Turns
 
 # Elsewhere a process that has imported numerical libraries may not be safe to fork.
 CAN_FORK = sys.platform == "linux"
@@ -109,33 +109,6 @@ def prepare(forks: Forks, spec: Experiment) -> None:
             forks.prepare(libraries, environment)
 
 
-class Places:
-    """Places for work that keeps a core busy. The next is for whoever waits with most work, then longest."""
-
-    def __init__(self, free: int) -> None:
-        self._free, self._waiting = free, list[tuple[float, int]]()
-        self._numbers, self._changed = itertools.count(), threading.Condition()
-
-    @contextlib.contextmanager
-    def one(self, work: float) -> Iterator[None]:
-        """One of them; work: seconds it is expected to be busy."""
-        with self._changed:
-            mine = (-work, next(self._numbers))
-            self._waiting.append(mine)
-            try:
-                self._changed.wait_for(lambda: self._free > 0 and min(self._waiting) == mine)
-                self._free -= 1
-            finally:  # whoever is stopped while waiting keeps no place from the others
-                self._waiting.remove(mine)
-                self._changed.notify_all()
-        try:
-            yield
-        finally:
-            with self._changed:
-                self._free += 1
-                self._changed.notify_all()
-
-
 class Run:
     """One run of a flow. Plain, so that Prefect looks for nothing in it.
 
@@ -160,7 +133,7 @@ class Run:
         self.store = Store(settings.store)
         self.stop = Stop()
         runner, (workers, self.threads) = spec.runner, width(spec)
-        self._places = self._fits = Places(workers)
+        self._cores = self._fits = Turns(workers)
         self._connecting = threading.Lock()
         self.cluster = Cluster(runner.address, settings.shared, settings.root) if runner.kind == "ray" else None
         self.forks = forks or forks_of(settings)
@@ -168,24 +141,26 @@ class Run:
 
     @contextlib.contextmanager
     def core(self, work: float = math.inf) -> Iterator[None]:
-        """One of the places for work that keeps a core busy; work: seconds it may take, unknown where left out.
-
-        What takes longest begins first, so that no core is idle while the last one ends. Raises Stopped once the run
-        is to end.
-        """
-        with self._one(self._places, work):
+        """A turn for work that keeps a core busy; work: seconds it may take, unknown where left out. Raises Stopped
+        once the run is to end."""
+        with self._one(self._cores, work):
             yield
 
     def connect(self) -> None:
         """Reach the cluster, where there is to be one. Raises RunError where none answers."""
         with self._connecting:
-            if self.cluster is not None and self._fits is self._places:
+            if self.cluster is not None and self._fits is self._cores:
                 workers, there = self.spec.runner.workers, self.cluster.width(self.threads)
-                self._fits = Places(there if workers == "auto" else min(workers, there))
+                self._fits = Turns(there if workers == "auto" else min(workers, there))
+
+    def announce(self, works: Iterable[float]) -> None:
+        """Fits that are about to ask for their turns; works: seconds that each may take."""
+        self.connect()
+        self._fits.announce(works)
 
     @contextlib.contextmanager
     def fitting(self, work: float = math.inf) -> Iterator[None]:
-        """One of the places for a fit: as `core`, or on the cluster."""
+        """A turn for a fit: as `core`, or on the cluster."""
         self.connect()
         with self._one(self._fits, work):
             yield
@@ -197,8 +172,8 @@ class Run:
         return partial(run_child, forks=self.forks if CAN_FORK else None)
 
     @contextlib.contextmanager
-    def _one(self, places: Places, work: float) -> Iterator[None]:
-        with places.one(work):
+    def _one(self, turns: Turns, work: float) -> Iterator[None]:
+        with turns.one(work):
             if self.stop:
                 raise Stopped
             yield

@@ -12,6 +12,7 @@ from prefect import task
 from prefect.artifacts import create_progress_artifact, update_progress_artifact
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State
+from prefect.futures import PrefectFuture
 from prefect.logging import get_run_logger
 from prefect.states import Completed
 
@@ -91,12 +92,6 @@ def check_leaks(dataset: Ref, split: Ref, run: Run) -> list[Finding]:
     return warnings
 
 
-def longest_first(cells: Sequence[Cell], dataset: Ref, run: Run) -> list[Cell]:
-    """The cells in the order to begin them: what is expected to take longest first, or all wait for it at the end."""
-    size = _size(dataset)
-    return sorted(cells, key=lambda cell: -expected_seconds(run.spec, cell.model, size))
-
-
 def _size(dataset: Ref) -> tuple[int, int, int]:
     data = Dataset.load(dataset.folder)
     return len(data.users), len(data.items), len(data)
@@ -132,6 +127,15 @@ def fit_and_recommend(cell: Cell, dataset: Ref, split: Ref, recorder: Recorder |
         ref = run.produce("fit", key, build)
     run.reporter.end(cell, fit_line(ref), cached=ref.cached)
     return done(ref)
+
+
+def fit_all(
+    cells: Sequence[Cell], dataset: Ref, split: Ref, recorder: Recorder | None, run: Run
+) -> dict[PrefectFuture[Any], Cell]:
+    """The fits of all cells, under way; those that are expected to take longest begin first."""
+    size = _size(dataset)
+    run.announce(expected_seconds(run.spec, cell.model, size) for cell in cells)
+    return {fit_and_recommend.submit(cell, dataset, split, recorder, run): cell for cell in cells}
 
 
 @task(name="evaluate", task_run_name="evaluate {cell.name}", cache_policy=NO_CACHE)

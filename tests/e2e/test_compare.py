@@ -365,3 +365,35 @@ def test_from_python(prefect: None, home: Path, tmp_path: Path, monkeypatch: pyt
     same = [name for name in result.leaderboard.columns if name not in MEASURED]
     pd.testing.assert_frame_equal(fresh.leaderboard[same], result.leaderboard[same])
     assert [run.status for run in recorded(home) if run.active] == ["FINISHED"] * 9
+
+
+def test_what_takes_longest_begins_first(
+    prefect: None, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In whatever order Prefect begins the tasks."""
+    from flows.compare import compare
+    from flows.session import choosing
+    from recsys.experiment.cells import expected_seconds
+    from recsys.experiment.spec import Experiment
+    from tasks import turns
+    from tasks.context import Cell, Reporter
+
+    begun: list[Cell] = []
+
+    class Listener(Reporter):
+        def begin(self, cell: Cell) -> None:
+            begun.append(cell)
+
+    monkeypatch.setattr(turns, "PATIENCE_SECONDS", 60.0)
+    monkeypatch.chdir(tmp_path)
+    write_events(tmp_path)
+    models = ["random", {"name": "mf", "epochs": 1}, "popularity", {"name": "mf", "label": "long"}, "item-knn"]
+    spec = Experiment.model_validate(
+        {**SPEC, "models": models, "seeds": [1], "split": {"kind": "random"}, "runner": {"workers": 1}}
+    )
+    with choosing(reporter=Listener()):
+        compare(spec)
+    expected = [expected_seconds(spec, cell.model, (N_USERS, N_ITEMS, 300)) for cell in begun]
+    assert len(set(expected)) == len(models)
+    assert expected == sorted(expected, reverse=True)
+    assert [cell.label for cell in begun[:2]] == ["long", "mf"]

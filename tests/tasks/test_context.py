@@ -9,7 +9,7 @@ from made import spec
 
 from recsys import processes
 from recsys.experiment.launch import Limits, Stopped
-from recsys.processes import cores, wait_until
+from recsys.processes import cores
 from tasks import context
 from tasks.context import Cell, Reporter, width
 
@@ -87,23 +87,6 @@ class TestRun:
             thread.join()
         assert len(most) == 6
         assert max(most) == 2
-
-    def test_what_takes_longest_is_next(self, run_of, machine):
-        machine(1)
-        run, order = run_of(models=["ease", "mf"]), []
-
-        def work(seconds):
-            with run.core(*seconds):
-                order.append(seconds)
-
-        with run.core():  # meanwhile the others come
-            threads = [threading.Thread(target=work, args=(seconds,)) for seconds in ((1.0,), (5.0,), (), (3.0,))]
-            for waiting, thread in enumerate(threads, start=1):
-                thread.start()
-                assert wait_until(lambda waiting=waiting: len(run._places._waiting) == waiting, 10, every=0.01)
-        for thread in threads:
-            thread.join()
-        assert order == [(), (5.0,), (3.0,), (1.0,)]
 
     def test_nothing_starts_once_it_is_to_end(self, run_of):
         run = run_of(models=["ease"])

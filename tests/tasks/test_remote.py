@@ -44,8 +44,8 @@ def run(run_of, monkeypatch):
     return made
 
 
-def places(run) -> int:
-    """How many fits go on at once."""
+def n_free(run) -> int:
+    """How many fits could begin now."""
     run.connect()
     return run._fits._free
 
@@ -54,7 +54,7 @@ def test_a_run_here_has_no_cluster(run_of):
     run = run_of(models=["ease"])
     assert run.cluster is None
     run.connect()
-    assert run._fits is run._places
+    assert run._fits is run._cores
 
 
 def test_where_it_is_and_what_it_shares(run):
@@ -66,9 +66,9 @@ def test_as_many_at_once_as_it_has_cpus_for(run, runner, at_once):
     """Two models on four cores have two threads each here, and so they have there: one worker more takes one."""
     made = run(**runner)
     assert made.threads == width(made.spec)[1]
-    assert places(made) == min(at_once, 10 // made.threads)
+    assert n_free(made) == min(at_once, 10 // made.threads)
     with made.fitting():
-        assert places(made) == min(at_once, 10 // made.threads) - 1
+        assert n_free(made) == min(at_once, 10 // made.threads) - 1
     assert made.cluster.asked == [made.threads]  # once
 
 

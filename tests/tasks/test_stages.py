@@ -16,7 +16,7 @@ from recsys.experiment.lists import Lists
 from recsys.store import Ref
 from tasks import stages
 from tasks.context import Cell
-from tasks.stages import check_leaks, evaluate, fit_and_recommend, folds_of, load_data, longest_first, split_data
+from tasks.stages import check_leaks, evaluate, fit_and_recommend, folds_of, load_data, split_data
 
 pytestmark = pytest.mark.usefixtures("models")
 
@@ -213,13 +213,6 @@ class TestFit:
         with pytest.raises(Stopped):
             fit_and_recommend.fn(cell_of(run), data, split, recording, run)
         assert children == []
-
-    def test_what_takes_longest_begins_first(self, run_of):
-        run = run_of(models=["popularity", {"name": "mf", "epochs": 1}, "lightfm-warp", {"name": "mf", "label": "b"}])
-        data, _ = prepared(run)
-        cells = [cell_of(run, number, fold) for fold in (0, 1) for number in range(4)]
-        order = [(cell.label, cell.fold) for cell in longest_first(cells, data, run)]
-        assert order == [(label, fold) for label in ("lightfm-warp", "b", "mf", "popularity") for fold in (0, 1)]
 
 
 @pytest.mark.usefixtures("prefect")
