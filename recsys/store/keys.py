@@ -8,6 +8,7 @@ import importlib.util
 import json
 from collections.abc import Iterator
 from functools import cache
+from importlib.machinery import SourceFileLoader
 from pathlib import Path
 from types import CodeType
 from typing import Any
@@ -87,7 +88,9 @@ def _imported(name: str, path: Path) -> set[str]:
     top = name.split(".")[0]
     package = name if path.name == "__init__.py" else name.rpartition(".")[0]
     names: set[str] = set()
-    for module, level, wanted in _import_statements(compile(path.read_bytes(), str(path), "exec", dont_inherit=True)):
+    code = SourceFileLoader(name, str(path)).get_code(name)  # compiled before, as a rule
+    assert code is not None
+    for module, level, wanted in _import_statements(code):
         base = package.rsplit(".", level - 1)[0] if level else ""
         origin = ".".join(part for part in (base, module) if part)
         names |= {origin} | {f"{origin}.{each}" for each in wanted}

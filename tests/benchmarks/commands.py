@@ -12,6 +12,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -72,8 +73,8 @@ def _fresh(what: str, words: Sequence[str], env: dict[str, str], target: str) ->
 
 def _overhead(what: str, whole: Figure, home: Path, target: str) -> Figure:
     """Wall time less fits, scoring and metrics on as many cores as there are: a core that is idle counts, as it does
-    where one fit outlasts the others."""
-    spans = _work(home)
+    where one fit outlasts the others. Of the run that has just ended: the home may hold what others left."""
+    spans = _work(home, since=time.time() - whole.wall)
     work = sum(end - start for start, end in spans)
     rest = whole.wall - work / cores()
     none = whole.wall - _covered(spans)
@@ -82,8 +83,8 @@ def _overhead(what: str, whole: Figure, home: Path, target: str) -> Figure:
     return Figure(what, rest, 0.0, target, None, note, whole.load)
 
 
-def _work(home: Path) -> list[tuple[float, float]]:
-    """Start and end of each fit with its lists, and of the metrics of each, in seconds."""
+def _work(home: Path, since: float) -> list[tuple[float, float]]:
+    """Start and end of each fit with its lists, and of the metrics of each, in seconds; those that ended later."""
     spans = []
     for path in (home / "store" / "fit").glob("*/measured.json"):
         measured, end = json.loads(path.read_text()), path.stat().st_mtime
@@ -93,7 +94,7 @@ def _work(home: Path) -> list[tuple[float, float]]:
         # Not its own time: that is when it was read last.
         end = max(other.stat().st_mtime for other in path.parent.iterdir() if other != path)
         spans.append((end - json.loads(path.read_text())["seconds"], end))
-    return spans
+    return [(start, end) for start, end in spans if end > since]
 
 
 def _covered(spans: Sequence[tuple[float, float]]) -> float:
