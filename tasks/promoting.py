@@ -73,7 +73,9 @@ def _decided(
         return DecisionRecord.model_validate(known | {"verdict": "kept", "reasons": (f"refused: {reason}",)})
     chosen = office.registry.version(name, version)
     if champion is not None and champion.number == version:
-        raise InputError(f"version {version} of {name}", "is champion already", "nothing to do")
+        raise InputError(
+            f"version {version} of {name}", "is champion already", f"name another one: recsys champion show {name}"
+        )
     office.registry.open(chosen)
     about = {"verdict": verdict, "version": version, "serving": version, "challenger": contender_of(chosen)}
     if verdict == "promoted":

@@ -247,4 +247,5 @@ def _line_of_row(row: dict[str, Any]) -> str:
     title = f" ({short(str(row['title']))})" if row.get("title") not in (None, str(row["item"])) else ""
     value = f" {row['value']:g}" if "value" in row else ""
     time = f" at {row['time']}" if "time" in row else ""
-    return f"{short(str(row['user']))} → {short(str(row['item']))}{title}{value}{time}"
+    line = f"{short(str(row['user']))} → {short(str(row['item']))}{title}{value}{time}"
+    return line.replace("\r", "\\r").replace("\n", "\\n")

@@ -84,6 +84,10 @@ def test_in_a_few_lines() -> None:
     ]
 
 
+def test_a_line_stays_one_whatever_ids_hold() -> None:
+    assert summary_lines(data([("a\r\nb", "x"), ("c", "y\nz")]))[-1] == r"first rows: a\r\nb → x; c → y\nz"
+
+
 def test_dropped_rows_are_told() -> None:
     found = data([(1, 1), (1, 2), (2, 1), (2, 2), (2, 2), (3, 1)], DataOptions(duplicates="first", min_user_count=2))
     lines = summary_lines(found)
