@@ -94,9 +94,14 @@ class Settings(BaseSettings):
         """States of unfinished fits, to go on from after a kill."""
         return self.root / "checkpoints"
 
+    @property
+    def operations(self) -> Path:
+        """The folder of the operations pages."""
+        return self.root / "operations"
+
     def operations_page(self, name: str) -> Path:
         """The operations page of an experiment."""
-        return self.root / "operations" / f"{name}.html"
+        return self.operations / f"{name}.html"
 
     @property
     def processes(self) -> Path:
@@ -116,8 +121,8 @@ class Settings(BaseSettings):
     @property
     def own_folders(self) -> tuple[Path, ...]:
         """What the home keeps for itself."""
-        inside = (self.store, self.cache, self.logs, self.checkpoints, self.processes, self.artifacts)
-        return (*inside, self.root / "operations")
+        kept = (self.store, self.cache, self.logs, self.checkpoints, self.operations)
+        return (*kept, self.processes, self.artifacts)
 
     @property
     def mlflow_uri(self) -> str:
