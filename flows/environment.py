@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import logging
+import math
 import os
 from pathlib import Path
+
+import yaml
 
 SWITCHES = {
     "DO_NOT_TRACK": "1",
@@ -65,6 +68,7 @@ def log_to_file(file: Path) -> None:
     logging.raiseExceptions = False  # a full disk is told once, and not for every line
     file.parent.mkdir(parents=True, exist_ok=True)
     settings = file.with_suffix(".yml")  # one for each: of two processes that start at once each reads its own
-    settings.write_text(LOGGING.format(file=repr(str(file))))
+    quoted = yaml.safe_dump(str(file), default_style='"', width=math.inf).strip()
+    settings.write_text(LOGGING.format(file=quoted.replace("$", "$$")))  # Prefect reads it as a template
     os.environ["PREFECT_LOGGING_SETTINGS_PATH"] = str(settings)
     os.environ["MLFLOW_CONFIGURE_LOGGING"] = "false"  # or it would write to the terminal, tracebacks too

@@ -149,8 +149,11 @@ class Settings(BaseSettings):
 
 
 def _require_home(home: Path) -> None:
-    """Raise InputError where the path of a home would end early in the address of its database."""
+    """Raise InputError where the path of a home cannot stand in the address or in the statements of its database."""
     root = user_path(home, "RECSYS_HOME").absolute()
     if "?" in str(root):
         message = f"is {root}, and a question mark ends a path in the address of a database"
+        raise InputError("RECSYS_HOME", message, "name another folder")
+    if {"'", '"'} <= {*str(root)}:
+        message = f"is {root}, and MLflow cannot note a path with both kinds of quotes"
         raise InputError("RECSYS_HOME", message, "name another folder")

@@ -19,7 +19,12 @@ def test_a_wrong_port_is_wrong_input(monkeypatch, variable, value):
 
 
 @pytest.mark.parametrize(
-    ("home", "message"), [("~nosuchuser/x", "a user who is not there"), ("a?mode=memory", "a question mark")]
+    ("home", "message"),
+    [
+        ("~nosuchuser/x", "a user who is not there"),
+        ("a?mode=memory", "a question mark"),
+        ("""one's "own" home""", "both kinds of quotes"),
+    ],
 )
 def test_a_home_that_cannot_be_one(monkeypatch, home, message):
     monkeypatch.setenv("RECSYS_HOME", home)
