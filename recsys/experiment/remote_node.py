@@ -11,7 +11,7 @@ import shutil
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,7 +29,6 @@ from recsys.store import Ref, Store
 
 BEAT_SECONDS = 0.5
 KEEP_SECONDS = 30.0
-STALE_SECONDS = 86_400.0
 LOCK_SECONDS = 60.0
 LOG_BYTES = 100_000
 CHECKPOINT = "checkpoint.safetensors"
@@ -126,8 +125,8 @@ def _copied(request: Request, shared: Shared) -> Iterator[str]:
     """A fit in a folder of this machine, gone at its end: what it reached is then in the shared place."""
     work = home() / "remote"
     work.mkdir(parents=True, exist_ok=True)
-    _sweep(work)
     scratch = work / f"{request.name}/{request.result}".replace("/", "-")
+    _sweep([path for path in work.iterdir() if path.is_dir() and path != scratch])
     with _locked(scratch):
         here = Here(_inputs(request, shared, scratch), scratch / "result", scratch / "checkpoint", scratch / "log")
         shutil.rmtree(here.folder, ignore_errors=True)  # of a try that was killed
@@ -257,10 +256,9 @@ def _locked(scratch: Path) -> Iterator[None]:
         lock.release()
 
 
-def _sweep(work: Path) -> None:
-    """Remove the folders of fits whose machine or driver was killed a day ago or more, and that nobody took up."""
-    for scratch in [path for path in work.iterdir() if path.is_dir()]:
-        lock = FileLock(f"{scratch}.lock")
-        with contextlib.suppress(Timeout, OSError), lock.acquire(timeout=0):
-            if time.time() - max(path.stat().st_mtime for path in (scratch, *scratch.rglob("*"))) > STALE_SECONDS:
-                shutil.rmtree(scratch, ignore_errors=True)
+def _sweep(others: Iterable[Path]) -> None:
+    """Remove the folders of other fits whose process was killed, so that it could not: nobody holds their locks. What
+    they had reached is in the shared place, but for the last seconds of it."""
+    for scratch in others:
+        with contextlib.suppress(Timeout, OSError), FileLock(f"{scratch}.lock").acquire(timeout=0):
+            shutil.rmtree(scratch, ignore_errors=True)

@@ -122,13 +122,13 @@ def test_equal_models_of_any_number(pool, world, size, seed):
 @pytest.mark.parametrize("world", WORLDS)
 def test_a_difference_is_found_as_often_as_theory_says(pool, world):
     """Of two models, so that there is nothing to adjust for: power of a two-sided test on a normal mean."""
-    values, n_users, shift = pool(world), 100, 0.04
+    values, n_users = pool(world), 100
     apart = values[:, 0] - values[:, 1]
     error = np.sqrt(np.square(apart).mean() / 2 / n_users)  # half the users have the same value in both
+    shift = 2.5 * error
     expected = norm.sf(norm.ppf(1 - ALPHA / 2) - shift / error)
     found = sum(p[0, 1] <= ALPHA for p in families(values, n_users, 2, seed=5, shift=shift))
     low, high = binom.interval(0.999, TRIALS, expected)
-    assert 0.2 < expected < 0.95
     assert low - 0.01 * TRIALS <= found <= high + 0.01 * TRIALS
 
 

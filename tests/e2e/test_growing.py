@@ -63,6 +63,7 @@ def test_a_folder_and_a_table_of_the_same_rows_give_the_same_result(place: Workp
 
 @pytest.mark.soak
 def test_a_night_more_is_another_data_set(place: Workplace) -> None:
+    recsys(place, "compare", "table.yaml")
     assert is_done(place, "table.yaml")
     replay = recsys(place, "simulate-traffic", "spec.yaml", "--into", "sql+feed:events", "--days", "1", *LATE)
     assert [day["day"] > "2024-06-01" for day in written(replay)] == [True]
