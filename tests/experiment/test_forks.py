@@ -199,3 +199,12 @@ def test_it_ends_when_its_parent_is_killed(tmp_path, imported):
         time.sleep(3.0 if imported else 0.0)
         parent.kill()
         assert wait_until(lambda: not is_alive(pid, began), PATIENCE)
+
+
+def test_a_fork_imports_its_model_and_no_library(fit, tmp_path, monkeypatch):
+    monkeypatch.setenv("PYTHONPROFILEIMPORTTIME", "1")
+    fit("item-knn")
+    lines = [line for line in (tmp_path / "fit.log").read_text().splitlines() if line.startswith("import time: ")]
+    late = [line.rpartition("|")[2].strip() for line in lines]
+    assert "recsys.models.neighbors" in late
+    assert [name for name in late if "." not in name] == []
