@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import contextvars
 import json
 import math
 import os
 import signal
+import subprocess
 import threading
 import time
 from collections.abc import Callable
@@ -179,7 +181,8 @@ def _follow(process: Leashed, steps: _Steps, limits: Limits, stop: Stop, label: 
         if limits.n_bytes is not None and largest > limits.n_bytes:
             limit = f"{limits.n_bytes / 1e9:g} GB"
             raise RunError(label, f"ran out of its {limit} of memory", "raise runner.memory or take a smaller model")
-        time.sleep(POLL_SECONDS)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(POLL_SECONDS)
     return largest
 
 
