@@ -7,8 +7,8 @@ import time
 
 from flows.finishing import SomeFailedError, as_they_finish
 from flows.local import local_flow
+from flows.searches import tune_models
 from flows.session import options, recording, session
-from flows.tune import tune_models
 from recsys.comparison.assemble import CellResult
 from recsys.comparison.result import Comparison
 from recsys.errors import RunError

@@ -10,8 +10,8 @@ from typing import Any
 
 from prefect.artifacts import create_table_artifact
 
-from flows.finishing import as_they_finish
 from flows.local import local_flow
+from flows.searches import tune_models
 from flows.session import recording, run_of, supervised
 from recsys.data.load import inputs
 from recsys.experiment.keys import tuning_key
@@ -20,14 +20,12 @@ from recsys.experiment.trials import Tuned, tuned_text
 from recsys.experiment.tuning_facts import tuning_facts
 from recsys.report.tuning import tuning_page
 from recsys.settings import Settings
-from recsys.store import Ref
 from recsys.tracking.links import run_page
 from recsys.tracking.runs import TUNING
-from tasks.context import Cell, Run, width
+from tasks.context import Run, width
 from tasks.ornaments import shown
 from tasks.recorder import Recorder
 from tasks.stages import load_data, split_data
-from tasks.tuning import cut_tuning_fold, tune_model, tuned_of
 
 BUSY = "another process tunes this very experiment; its work is used when it is done"
 
@@ -77,17 +75,6 @@ def tune(spec: Experiment, overrides: list[str] | None = None) -> TunedModels:
             tuned = TunedModels(spec, found, failures, parent.run_id, link)
             publish(tuned, recorder)
             return tuned
-
-
-def tune_models(data: Ref, split: Ref, failures: dict[str, str], recorder: Recorder, run: Run) -> dict[str, Tuned]:
-    """What tuning finds for each model, by row, in the order of the spec; nothing without a section `tuning`."""
-    if run.spec.tuning is None:
-        return {}
-    fold = cut_tuning_fold.submit(data, split, run).result()
-    cells = [Cell(model=model, seed=run.spec.seeds[0], fold=0) for model in run.spec.models]
-    futures = {tune_model.submit(cell, data, fold, recorder, run): cell for cell in cells}
-    found = {cell.label: tuned_of(ref, cell) for cell, ref in as_they_finish(futures, failures, recorder, run)}
-    return {cell.label: found[cell.label] for cell in cells if cell.label in found}
 
 
 def with_budget(spec: Experiment) -> Experiment:
