@@ -11,6 +11,8 @@ import gzip
 import io
 import random
 import sqlite3
+import subprocess
+import sys
 import warnings
 import zipfile
 from collections.abc import Callable
@@ -459,3 +461,44 @@ def test_sums_and_weights_that_models_cannot_add_up_are_refused() -> None:
         InputError, match=r"^data\.weight: 'value' makes a row weigh 3e\+38, and models can add up to 1e"
     ):
         check_weight(data, "value")
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize(
+    ("n", "pair_of"),
+    [(10_000_000, lambda row: (row, row % 5000)), (1_000_001, lambda row: (row // 1_000_000, row))],
+    ids=["ten million users of a row each", "a user of a million rows"],
+)
+def test_crowds_load_with_every_row(n: int, pair_of: Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]) -> None:
+    user, item = pair_of(np.arange(n))
+    pq.write_table(pa.table({"user": user, "item": item}), "events.parquet")
+    data = loaded(table("events.parquet"))
+    assert isinstance(data, Dataset)
+    assert data.account["read"] == data.account["kept"] == len(data) == n
+    np.testing.assert_array_equal(data.users.ids[data.user], user)
+    np.testing.assert_array_equal(data.items.ids[data.item], item)
+
+
+@pytest.mark.soak
+def test_a_line_of_a_gigabyte_is_refused_in_the_memory_of_its_file() -> None:
+    with Path("events.csv").open("wb") as file:
+        file.write(HEAD + b"1,2\n3,")
+        for _ in range(1000):
+            file.write(b"x" * 1_000_000)
+    code = """
+from recsys.data.config import TableData
+from recsys.data.load import load
+from recsys.errors import InputError
+from recsys.processes import peak_memory
+from recsys.settings import Settings
+try:
+    load(TableData(source="table", interactions="events.csv"), None, Settings())
+except InputError as error:
+    print(error)
+print(peak_memory())
+"""
+    said, memory = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    ).stdout.splitlines()
+    assert said.startswith("events.csv, row 3: the line is longer than ")
+    assert int(memory) < 1_300_000_000
