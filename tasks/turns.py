@@ -37,8 +37,8 @@ class Turns:
                 self._coming.remove(work)
                 self._changed.notify_all()
             try:
-                while not (self._free > 0 and min(self._waiting) == mine and not self._longer_comes(work)):
-                    self._changed.wait(max(0.0, self._patience_ends - time.monotonic()) if self._coming else None)
+                while not self._is_next(mine):
+                    self._changed.wait(self._patience_ends - time.monotonic() if self._still_coming() else None)
                 self._free -= 1
             finally:  # whoever is stopped while waiting keeps no turn from the others
                 self._waiting.remove(mine)
@@ -50,7 +50,11 @@ class Turns:
                 self._free += 1
                 self._changed.notify_all()
 
-    def _longer_comes(self, work: float) -> bool:
+    def _is_next(self, mine: tuple[float, int]) -> bool:
+        longest = max(self._still_coming(), default=0.0)
+        return self._free > 0 and min(self._waiting) == mine and longest <= -mine[0]
+
+    def _still_coming(self) -> list[float]:
         if time.monotonic() >= self._patience_ends:
             self._coming.clear()
-        return any(coming > work for coming in self._coming)
+        return self._coming

@@ -92,6 +92,19 @@ def test_nobody_waits_long_for_what_does_not_come(come, order, monkeypatch):
     assert all_did(order, [1.0, 2.0])
 
 
+def test_nobody_looks_again_and_again_for_what_does_not_come(come, order, monkeypatch):
+    monkeypatch.setattr(turns, "PATIENCE_SECONDS", 0.2)
+    made, waits = Turns(1), []
+    wait = made._changed.wait
+    monkeypatch.setattr(made._changed, "wait", lambda seconds=None: waits.append(seconds) or wait(seconds))
+    with made.one(0.0):
+        made.announce([9.0, 1.0])
+        come(made, [1.0])
+        assert wait_until(lambda: waits[-1:] == [None], 10, every=0.001)
+        assert len(waits) < 10
+    assert all_did(order, [1.0])
+
+
 def test_work_that_nobody_announced_waits_for_none_that_is_shorter(come, order, monkeypatch):
     monkeypatch.setattr(turns, "PATIENCE_SECONDS", 60.0)
     made = Turns(1)
