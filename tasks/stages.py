@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -92,14 +93,14 @@ def check_leaks(dataset: Ref, split: Ref, run: Run) -> list[Finding]:
     return warnings
 
 
-def _size(dataset: Ref) -> tuple[int, int, int]:
-    data = Dataset.load(dataset.folder)
-    return len(data.users), len(data.items), len(data)
-
-
 @task(name="fit and recommend", task_run_name="fit {cell.name}", cache_policy=NO_CACHE)
-def fit_and_recommend(cell: Cell, dataset: Ref, split: Ref, recorder: Recorder | None, run: Run) -> Any:
-    """The fitted model of a cell and its lists, made in a process of its own; recorder: None leaves MLflow out."""
+def fit_and_recommend(
+    cell: Cell, dataset: Ref, split: Ref, recorder: Recorder | None, run: Run, seconds: float = math.inf
+) -> Any:
+    """The fitted model of a cell and its lists, made in a process of its own.
+
+    recorder: None leaves MLflow out. seconds: how long it is expected to take; unknown where left out.
+    """
     fold = split.folder / str(cell.fold)
     job = job_of(run.spec, cell.model, cell.seed, dataset.folder, fold, run.threads)
     key = fit_key(job, dataset, split, cell.fold)
@@ -123,7 +124,7 @@ def fit_and_recommend(cell: Cell, dataset: Ref, split: Ref, recorder: Recorder |
         )
         shutil.rmtree(checkpoint, ignore_errors=True)
 
-    with run.fitting(expected_seconds(run.spec, cell.model, _size(dataset))):
+    with run.fitting(seconds):
         ref = run.produce("fit", key, build)
     run.reporter.end(cell, fit_line(ref), cached=ref.cached)
     return done(ref)
@@ -133,9 +134,14 @@ def fit_all(
     cells: Sequence[Cell], dataset: Ref, split: Ref, recorder: Recorder | None, run: Run
 ) -> dict[PrefectFuture[Any], Cell]:
     """The fits of all cells, under way; those that are expected to take longest begin first."""
-    size = _size(dataset)
-    run.announce(expected_seconds(run.spec, cell.model, size) for cell in cells)
-    return {fit_and_recommend.submit(cell, dataset, split, recorder, run): cell for cell in cells}
+    data = Dataset.load(dataset.folder)
+    size = len(data.users), len(data.items), len(data)
+    works = [expected_seconds(run.spec, cell.model, size) for cell in cells]
+    run.announce(works)
+    return {
+        fit_and_recommend.submit(cell, dataset, split, recorder, run, seconds): cell
+        for cell, seconds in zip(cells, works, strict=True)
+    }
 
 
 @task(name="evaluate", task_run_name="evaluate {cell.name}", cache_policy=NO_CACHE)

@@ -21,7 +21,7 @@ from recsys.experiment import child
 from recsys.experiment.forks import BEGAN, ENDED
 from recsys.processes import ask_kernel
 
-# The first has what each fit needs at once; the others it imports when it comes to them, a third of a second each time.
+# The first has what each fit needs at once; the others it imports when it comes to them, a fifth of a second each time.
 IMPORTS = ("recsys.experiment.fit", "pandas", "pyarrow.parquet", "pyarrow.dataset", "safetensors.numpy")
 MESSAGE_BYTES = 65_536
 DESCRIPTORS = 4

@@ -84,7 +84,7 @@ def test_the_first_turns_are_for_most_work_in_whatever_order_it_comes(coming, co
 
 
 def test_nobody_waits_long_for_what_does_not_come(come, order, monkeypatch):
-    monkeypatch.setattr(turns, "PATIENCE_SECONDS", 0.2)
+    monkeypatch.setattr(turns, "PATIENCE_SECONDS", 1.0)
     made = Turns(2)
     made.announce([9.0, 2.0, 1.0])
     come(made, [1.0, 2.0])
