@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -68,14 +69,16 @@ def assemble(
     outcomes = [_outcome(model, primary, manifest, evaluations, failures) for model in (*spec.models, *controls)]
     by_user = list(filter(is_primary, columns))
     per_user = per_user.reindex(columns=[*_KEYS, "rows", *by_user])
-    board = leaderboard(per_user, outcomes, columns, primary, intervals=by_user)
+    with ThreadPoolExecutor(1) as beside:  # most of both is done outside the interpreter
+        lists = beside.submit(_write_recommendations, folder / "recommendations.parquet", data, whole)
+        board = leaderboard(per_user, outcomes, columns, primary, intervals=by_user)
+        lists.result()
     board.frame.to_csv(folder / "leaderboard.csv", index=False)
     board.intervals.to_csv(folder / "intervals.csv", index=False)
     board.differences.to_csv(folder / "differences.csv", index=False)
     board.pairs.to_csv(folder / "pairs.csv", index=False)
     public = per_user.drop(columns="rows").assign(user=data.users.ids[per_user["user"].to_numpy(dtype=np.int64)])
     public.to_parquet(folder / "per_user.parquet", index=False)
-    _write_recommendations(folder / "recommendations.parquet", data, whole)
     curves = {
         f"{cell.label}/{cell.seed}/{cell.fold}": json.loads((cell.fit / "curves.json").read_text()) for cell in whole
     }
