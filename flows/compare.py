@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import shlex
 import time
+from collections.abc import Container, Mapping
+from types import MappingProxyType
 
 from flows.finishing import SomeFailedError, as_they_finish
 from flows.local import local_flow
@@ -13,8 +15,11 @@ from recsys.comparison.assemble import CellResult
 from recsys.comparison.result import Comparison
 from recsys.errors import RunError
 from recsys.experiment.spec import Experiment
-from tasks.context import Cell
-from tasks.recorder import Lost
+from recsys.experiment.trials import Tuned
+from recsys.store import Ref
+from recsys.tracking.entities import COMPARISON
+from tasks.context import Cell, Run
+from tasks.recorder import Lost, Recorder
 from tasks.results import publish_report, rank_models
 from tasks.stages import check_leaks, evaluate, fit_all, folds_of, load_data, split_data
 
@@ -50,16 +55,15 @@ def compare(spec: Experiment, overrides: list[str] | None = None) -> Comparison:
         data = load_data.submit(run).result()
         split = split_data.submit(data, run).result()
         leaks = check_leaks(data, split, run)
-        with recording(run, data, split) as recorder:
-            failures: dict[str, str] = {}
+        recorder, failures = Recorder(run.reporter.warn), dict[str, str]()
+        cells = cells_of(run, split)
+        # Importing MLflow takes a second: fits that wait for nothing in it begin before.
+        fits = {} if run.spec.tuning else fit_all(cells, data, split, recorder, run)
+        with recording(run, data, split, COMPARISON, recorder):
             tuned = tune_models(data, split, failures, recorder, run)
-            cells = [
-                Cell(model=tuned[model.row].apply(model) if model.row in tuned else model, seed=seed, fold=fold.number)
-                for fold in folds_of(split)
-                for model, seed in run.spec.compared()
-                if model.row not in failures
-            ]
-            fits = fit_all(cells, data, split, recorder, run)
+            if run.spec.tuning:
+                cells = cells_of(run, split, tuned, failures)
+                fits = fit_all(cells, data, split, recorder, run)
             lists, scores = {}, {}
             for cell, lists[cell] in as_they_finish(fits, failures, recorder, run):
                 scores[evaluate.submit(cell, lists[cell], data, split, recorder, run)] = cell
@@ -75,3 +79,15 @@ def compare(spec: Experiment, overrides: list[str] | None = None) -> Comparison:
         if recorder.lost is not None:
             raise NotLoggedError(comparison, recorder.lost)
         return comparison
+
+
+def cells_of(
+    run: Run, split: Ref, tuned: Mapping[str, Tuned] = MappingProxyType({}), failures: Container[str] = ()
+) -> list[Cell]:
+    """All that is fitted, as tuning found its settings; failures: rows whose tuning failed."""
+    return [
+        Cell(model=tuned[model.row].apply(model) if model.row in tuned else model, seed=seed, fold=fold.number)
+        for fold in folds_of(split)
+        for model, seed in run.spec.compared()
+        if model.row not in failures
+    ]

@@ -8,8 +8,8 @@ from recsys.data.load import inputs
 from recsys.experiment.keys import exploration_key
 from recsys.experiment.spec import Experiment
 from recsys.settings import Settings
+from recsys.tracking.entities import EXPLORATION
 from recsys.tracking.explored import Explored
-from recsys.tracking.runs import EXPLORATION
 from tasks.exploring import explore_data, publish_exploration
 from tasks.stages import load_data, split_data
 

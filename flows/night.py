@@ -25,7 +25,7 @@ from recsys.settings import Settings
 from recsys.splits.config import RandomSplit
 from recsys.tracking.database import ensure_database
 from recsys.tracking.decisions import Decided
-from recsys.tracking.runs import RETRAINING
+from recsys.tracking.entities import RETRAINING
 from recsys.tracking.source import source_tags
 from tasks.context import Run
 from tasks.night import Night, Office
@@ -107,7 +107,7 @@ def deciding(night: Night) -> Iterator[Recorder]:
     params = resolved(run.spec) | {"threads": run.threads, "versions": versions()}
     role = "rehearsal" if night.rehearsal else RETRAINING
     parent = tracker.open_parent(run.spec.name, run.key, tags, params, role=role)
-    recorder = Recorder(tracker, parent, [])
+    recorder = Recorder().open(tracker, parent, [])
     with closing(recorder, run):
         yield recorder
 

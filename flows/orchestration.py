@@ -29,8 +29,8 @@ def orchestrated(
     """A Prefect API for the flow runs inside, and the terminal told of their progress.
 
     name: of the command, for its log. spec: whose models are fitted in the first flow run. Yields a function to call
-    before that: it waits for the API. Until then the body imports what it needs, while the server starts, MLflow's
-    database is made, and another process imports what the fits need.
+    before that: it has another process import what the fits need, and waits for the API. Until then the body imports
+    what it needs, while the server starts and MLflow's database is made.
     """
 
     began, said = threading.Event(), threading.Event()
@@ -38,9 +38,6 @@ def orchestrated(
     def open_database() -> None:
         with contextlib.suppress(Exception):  # the flow does it again, and is the one to complain
             ensure_database(settings)
-            from recsys.tracking.runs import Tracker
-
-            Tracker(settings).open()
 
     def overtime(ended: BaseException) -> None:
         # What still runs leaves nothing half-done behind: all that is kept is renamed into place when it is complete.
@@ -61,6 +58,8 @@ def orchestrated(
     def ready() -> None:
         from flows.session import options
 
+        if spec is not None:
+            prepare(forks, spec)
         engine.wait()
         began.set()
         gc.freeze()
@@ -73,8 +72,6 @@ def orchestrated(
     try:
         threading.Thread(target=open_database, daemon=True).start()
         with heard(overtime), forks:
-            if spec is not None:
-                prepare(forks, spec)
             yield ready
     except Exception as error:
         gone = engine.gone() if began.is_set() else None

@@ -27,9 +27,9 @@ from recsys.experiment.spec import Experiment
 from recsys.settings import Settings
 from recsys.store import Ref, digest
 from recsys.tracking.database import ensure_database
+from recsys.tracking.entities import DataInput
 from recsys.tracking.finished import finished_comparison
 from recsys.tracking.links import flow_run_page
-from recsys.tracking.runs import COMPARISON, DataInput, Tracker
 from recsys.tracking.source import source_tags
 from tasks.context import Reporter, Run, alone, width
 from tasks.recorder import Recorder
@@ -116,23 +116,24 @@ def supervised(run: Run, lock: str, waiting: str) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def recording(run: Run, dataset: Ref, split: Ref, role: str = COMPARISON) -> Iterator[Recorder]:
+def recording(run: Run, dataset: Ref, split: Ref, role: str, recorder: Recorder | None = None) -> Iterator[Recorder]:
     """The parent run in MLflow: FINISHED at the end, FAILED after an error, KILLED where the run was stopped.
 
-    Where MLflow goes in the middle of a comparison, that goes on without it: `lost` of the recorder says so in the end.
+    recorder: one that is not open yet, of fits that may have begun; None: a new one.
     """
-    settings = run.settings
+    from recsys.tracking.runs import Tracker  # MLflow, while fits are under way
+
+    settings, recorder = run.settings, recorder or Recorder()
     ensure_database(settings)
     tracker = Tracker(settings)
     tags = {**source_tags(), **prefect_tags(settings)}
     tags |= {"data.digest": dataset.digest, "split.digest": split.digest, "spec.digest": digest(resolved(run.spec))}
     params = resolved(run.spec) | {"threads": run.threads, "versions": versions()}
     parent = tracker.open_parent(run.spec.name, run.key, tags, params, run.fresh, role)
-    read, warn = data_inputs(run.spec, run.spec.split.kind, dataset, split), run.reporter.warn
-    recorder = Recorder(tracker, parent, read, warn if role == COMPARISON else None)
-    tracker.log_inputs(parent.run_id, recorder.inputs)
+    read = data_inputs(run.spec, run.spec.split.kind, dataset, split)
+    tracker.log_inputs(parent.run_id, read)
     with closing(recorder, run):
-        yield recorder
+        yield recorder.open(tracker, parent, read)
 
 
 @contextlib.contextmanager

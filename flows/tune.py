@@ -20,8 +20,8 @@ from recsys.experiment.trials import Tuned, tuned_text
 from recsys.experiment.tuning_facts import tuning_facts
 from recsys.report.tuning import tuning_page
 from recsys.settings import Settings
+from recsys.tracking.entities import TUNING
 from recsys.tracking.links import run_page
-from recsys.tracking.runs import TUNING
 from tasks.context import Run, width
 from tasks.ornaments import shown
 from tasks.recorder import Recorder

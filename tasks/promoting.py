@@ -10,8 +10,8 @@ from uuid import uuid4
 from recsys.champion.record import DecisionRecord
 from recsys.errors import InputError, RunError, did_you_mean
 from recsys.tracking.decisions import Decided
+from recsys.tracking.entities import RETRAINING
 from recsys.tracking.registry import CHALLENGER, CHAMPION, PREVIOUS
-from recsys.tracking.runs import RETRAINING
 from tasks.context import Reporter, alone
 from tasks.night import Office, contender_of, time_of_decision
 from tasks.settling import settle, settle_alias, settle_unfinished, write_down

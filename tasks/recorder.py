@@ -9,14 +9,17 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from recsys.experiment.launch import Stopped
 from recsys.experiment.trials import TrialRecord
 from recsys.metrics.registry import metric_key
 from recsys.store import Ref
-from recsys.tracking.runs import DataInput, ParentRun, Tracker, TrackingError
+from recsys.tracking.entities import DataInput, ParentRun, TrackingError
 from tasks.context import Cell
+
+if TYPE_CHECKING:
+    from recsys.tracking.runs import Tracker
 
 log = logging.getLogger(__name__)
 
@@ -39,24 +42,31 @@ class Lost:
 class Recorder:
     """The parent run of a comparison and the child run of each cell. Safe to call from several threads.
 
-    Nothing is begun any more once it is closed. warn: told once where MLflow goes; from then on nothing is logged, and
-    `lost` says why. None: whoever logs gets the TrackingError.
+    Fits may begin before it is open; what they tell until then is logged later. Nothing is begun any more once it is
+    closed. warn: told once where MLflow goes; from then on nothing is logged, and `lost` says why. None: whoever logs
+    gets the TrackingError.
     """
 
-    def __init__(
-        self,
-        tracker: Tracker,
-        parent: ParentRun,
-        inputs: list[DataInput],
-        warn: Callable[[str], None] | None = None,
-    ) -> None:
-        self.tracker, self.parent, self.inputs = tracker, parent, inputs
+    tracker: Tracker
+    parent: ParentRun
+
+    def __init__(self, warn: Callable[[str], None] | None = None) -> None:
+        self.inputs = list[DataInput]()
         self.lost: Lost | None = None
         self._warn = warn
         self._lock = threading.RLock()
+        self._is_open, self._begun = False, list[Cell]()
         self._open: dict[Key, str] = {}
         self._curves: dict[Key, _Curve] = {}
         self._closed = False
+
+    def open(self, tracker: Tracker, parent: ParentRun, inputs: list[DataInput]) -> Self:
+        """Log from now on, below this parent; inputs: of each run below it. Raises as Tracker does."""
+        with self._lock:
+            self.tracker, self.parent, self.inputs, self._is_open = tracker, parent, inputs, True
+        for cell in self._begun:
+            self.begin(cell)
+        return self
 
     def attempt(self, log: Callable[[], T]) -> T | None:
         """What a call to MLflow gives; None where MLflow is gone and the run goes on without it."""
@@ -84,16 +94,20 @@ class Recorder:
 
     def begin(self, cell: Cell) -> str | None:
         """Open the child run of a cell that has none; its id. Raises Stopped where the parent is closed."""
+        with self._lock:
+            if not self._is_open:
+                self._begun.append(cell)
+                return None
         return self.attempt(lambda: self._begin(cell))
 
     def step(self, cell: Cell, step: Mapping[str, Any]) -> None:
         """Log one epoch of a fit: soon, together with others where they come fast."""
-        if self.lost is not None or _key(cell) in self.parent.children:
-            return  # a lost fit is made again, and its run has this curve already
         with self._lock:
+            if self.lost is not None or (self._is_open and _key(cell) in self.parent.children):
+                return  # a lost fit is made again, and its run has this curve already
             curve = self._curves.setdefault(_key(cell), _Curve())
             curve.points.append(curve_point(step))
-            if time.monotonic() - curve.logged < curve.pause:
+            if not self._is_open or time.monotonic() - curve.logged < curve.pause:
                 return
         began = time.monotonic()
         try:

@@ -14,7 +14,8 @@ from mlflow.exceptions import MlflowException
 from recsys.champion.record import RESTORE, DecisionRecord
 from recsys.errors import InputError
 from recsys.settings import Settings
-from recsys.tracking.runs import RETRAINING, Tracker
+from recsys.tracking.entities import RETRAINING
+from recsys.tracking.runs import Tracker
 
 FILE = "decision.json"
 

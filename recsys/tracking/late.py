@@ -18,7 +18,8 @@ from recsys.comparison.stored_run import READ, StoredRun
 from recsys.errors import ExpectedError, InputError
 from recsys.metrics.registry import metric_key
 from recsys.store import digest, plain_json
-from recsys.tracking.runs import DataInput, ParentRun, Tracker
+from recsys.tracking.entities import DataInput, ParentRun
+from recsys.tracking.runs import Tracker
 from recsys.tracking.summary import log_summary
 
 KEYS = ["model", "seed", "fold"]

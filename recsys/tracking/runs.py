@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
 from functools import wraps
 from pathlib import Path
 from typing import Any, TypeVar, cast
@@ -27,34 +26,13 @@ from recsys.errors import RunError, disk_full
 from recsys.settings import Settings
 from recsys.tracking.author import author_tags, process_lives, process_name
 from recsys.tracking.database import ANEW, MALFORMED, connected
+from recsys.tracking.entities import COMPARISON, DataInput, ParentRun, TrackingError
 from recsys.tracking.params import flatten, short
 
 RUNNING = "attributes.status = 'RUNNING'"
-COMPARISON, RETRAINING, TUNING, EXPLORATION = "comparison", "retraining", "tuning", "exploration"
 CANDIDATE, TRIAL = "candidate", "trial"
 # MLflow's UI opens an experiment of this kind with the table of its runs, others with the traces of agents.
 EXPERIMENT_TAGS = {"mlflow.experimentKind": "custom_model_development"}
-
-
-@dataclass(frozen=True)
-class ParentRun:
-    """The run of a comparison. children: ids of the finished ones by (label, seed, fold). trials: of tuning, by
-    (label, number)."""
-
-    run_id: str
-    experiment_id: str
-    children: dict[tuple[str, int, int], str]
-    trials: dict[tuple[str, int], str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class DataInput:
-    """A data set as a run names it: what it is called, our digest of its content, and what it was used for."""
-
-    name: str
-    digest: str
-    context: str
-    profile: str
 
 
 Method = TypeVar("Method", bound=Callable[..., Any])
@@ -72,10 +50,6 @@ def _explained(method: Method) -> Method:
             raise self.trouble(error) from error
 
     return cast(Method, told)
-
-
-class TrackingError(RunError):
-    """MLflow, or what it keeps its records in, does not do its part."""
 
 
 class Tracker:

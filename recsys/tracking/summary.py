@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pandas import DataFrame
 
 from recsys.comparison.leaderboard import OK
 from recsys.metrics.registry import metric_key
-from recsys.tracking.runs import ParentRun, Tracker
+from recsys.tracking.entities import ParentRun
+
+if TYPE_CHECKING:
+    from recsys.tracking.runs import Tracker
 
 
 def log_summary(

@@ -25,7 +25,8 @@ from flows.engine import Engine
 from recsys.errors import RunError
 from recsys.settings import Settings
 from recsys.store import Ref
-from recsys.tracking.runs import ParentRun, Tracker, TrackingError
+from recsys.tracking.entities import ParentRun, TrackingError
+from recsys.tracking.runs import Tracker
 from tasks.context import Cell
 from tasks.recorder import Recorder
 
@@ -127,7 +128,7 @@ class TestRecorder:
 
     def recorder(self, after: int, said: list[str] | None) -> Recorder:
         tracker: Any = Away(after)
-        return Recorder(tracker, ParentRun("parent", "7", {}), [], None if said is None else said.append)
+        return Recorder(None if said is None else said.append).open(tracker, ParentRun("parent", "7", {}), [])
 
     def finish(self, recorder: Recorder, folder: Path) -> None:
         (folder / "curves.json").write_text(json.dumps([{"phase": "fit", "epoch": 1, "epochs": 1, "loss": 0.5}]))

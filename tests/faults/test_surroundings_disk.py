@@ -17,7 +17,8 @@ from recsys.errors import ExpectedError, InputError, RunError
 from recsys.serving.publish import target_of
 from recsys.settings import Settings
 from recsys.store import Store
-from recsys.tracking.runs import Tracker, TrackingError
+from recsys.tracking.entities import TrackingError
+from recsys.tracking.runs import Tracker
 
 FULL = OSError(errno.ENOSPC, "No space left on device")
 

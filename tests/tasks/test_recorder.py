@@ -11,7 +11,7 @@ from made import spec
 from recsys.experiment.launch import Stopped
 from recsys.experiment.trials import TrialRecord
 from recsys.store import Ref
-from recsys.tracking.runs import ParentRun
+from recsys.tracking.entities import ParentRun
 from tasks import recorder as recorder_module
 from tasks.context import Cell
 from tasks.recorder import Recorder, child_metrics, curve_point
@@ -67,7 +67,7 @@ def tracker():
 
 @pytest.fixture
 def recorder(tracker):
-    return Recorder(tracker, ParentRun("parent", "7", {}), ["data"])
+    return Recorder().open(tracker, ParentRun("parent", "7", {}), ["data"])
 
 
 @pytest.fixture
@@ -108,7 +108,7 @@ class TestBegin:
         assert len(tracker.of("open")) == 1
 
     def test_takes_the_run_that_finished_before(self, tracker, cell):
-        recorder = Recorder(tracker, ParentRun("parent", "7", {("mine", 3, 1): "old"}), [])
+        recorder = Recorder().open(tracker, ParentRun("parent", "7", {("mine", 3, 1): "old"}), [])
         assert recorder.begin(cell) == recorder.run_id(cell) == "old"
         assert tracker.calls == []
 
@@ -117,6 +117,26 @@ class TestBegin:
         with pytest.raises(Stopped):
             recorder.begin(cell)
         assert tracker.of("open") == []
+
+    def test_what_begins_before_it_is_open_is_begun_then(self, tracker, cell, stored, monkeypatch):
+        monkeypatch.setattr(recorder_module, "CURVE_SECONDS", 0.0)
+        recorder = Recorder()
+        assert recorder.begin(cell) is None
+        recorder.step(cell, STEPS[0])
+        recorder.open(tracker, ParentRun("parent", "7", {}), ["data"])
+        assert tracker.of("open") == [("mine", 3, 1, cell.model.settings())]
+        assert tracker.of("inputs") == [("run 1", ["data"])]
+        for step in STEPS[1:]:
+            recorder.step(cell, step)
+        recorder.finish(cell, *stored)
+        assert tracker.of("steps") == [("run 1", POINTS[:2]), ("run 1", POINTS[2:])]
+
+    def test_a_run_that_finished_before_stays_when_its_fit_began_before_it_was_open(self, tracker, cell):
+        recorder = Recorder()
+        recorder.begin(cell)
+        recorder.open(tracker, ParentRun("parent", "7", {("mine", 3, 1): "old"}), [])
+        assert recorder.run_id(cell) == "old"
+        assert tracker.calls == []
 
 
 class TestTrial:
@@ -167,7 +187,7 @@ class TestCurve:
         assert tracker.of("steps") == [("run 1", POINTS)]
 
     def test_of_a_finished_run_is_left_as_it_is(self, tracker, cell):
-        recorder = Recorder(tracker, ParentRun("parent", "7", {("mine", 3, 1): "old"}), [])
+        recorder = Recorder().open(tracker, ParentRun("parent", "7", {("mine", 3, 1): "old"}), [])
         recorder.step(cell, STEPS[0])
         assert tracker.calls == []
 

@@ -12,7 +12,8 @@ from made.decisions import record
 from recsys.errors import InputError
 from recsys.settings import Settings
 from recsys.tracking.decisions import FILE, Decisions
-from recsys.tracking.runs import RETRAINING, Tracker
+from recsys.tracking.entities import RETRAINING
+from recsys.tracking.runs import Tracker
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import socket
 import pytest
 from made.tracked import MODEL, info, parent, refuse, reopened, tracker
 
-from recsys.tracking.runs import TrackingError
+from recsys.tracking.entities import TrackingError
 
 __all__ = ["parent", "tracker"]
 

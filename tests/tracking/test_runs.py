@@ -17,8 +17,9 @@ from recsys.errors import RunError
 from recsys.processes import started
 from recsys.settings import Settings
 from recsys.tracking.database import ANEW
+from recsys.tracking.entities import DataInput, TrackingError
 from recsys.tracking.params import flatten
-from recsys.tracking.runs import DataInput, Tracker, TrackingError
+from recsys.tracking.runs import Tracker
 
 __all__ = ["parent", "tracker"]
 

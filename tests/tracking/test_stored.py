@@ -8,7 +8,8 @@ from recsys.comparison.result import DIGESTED, MANIFEST, write_manifest
 from recsys.comparison.stored_run import READ
 from recsys.errors import InputError
 from recsys.settings import Settings
-from recsys.tracking.runs import TUNING, Tracker
+from recsys.tracking.entities import TUNING
+from recsys.tracking.runs import Tracker
 from recsys.tracking.stored import stored_run
 
 KEY = "0123456789abcdef0123456789abcdef"
