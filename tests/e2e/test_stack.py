@@ -75,7 +75,7 @@ class Up:
         """The same, with a model that does not end, once that is being fitted."""
         self.go_on.unlink(missing_ok=True)
         flow_run = self.begin(overrides)
-        self.command.wait_for(self.home.children, "a fit of the worker")
+        self.command.wait_for(self.home.fitting, "a fit of the worker")
         return flow_run
 
 
@@ -144,7 +144,7 @@ def test_a_deployment_runs_to_its_end_and_a_direct_run_finds_it_done(up: Up) -> 
 def test_the_worker_goes_on_where_a_killed_direct_run_was(up: Up) -> None:
     overrides = models("popularity", "ease", "faulty")
     command = direct(up.home, overrides, FAULTY_WAITS_FOR=str(up.go_on))
-    command.wait_for(up.home.children, "a fit")
+    command.wait_for(up.home.fitting, "a fit")
     command.kill(with_children=False)
     before = parents(up.home)[-1]
     assert before.status == "RUNNING"

@@ -208,6 +208,11 @@ class Workplace:
                     found.append(process)
         return found
 
+    def fitting(self) -> list[psutil.Process]:
+        """The same, once MLflow has a run of it: fits may begin before."""
+        known = (self.home / "mlflow.db").exists() and any(run.status == "RUNNING" for run in recorded(self.home))
+        return self.children() if known else []
+
     def assert_empty(self, seconds: float = 10.0) -> float:
         """Fail where a process of this home is left after so many seconds; how long the last one took."""
         began = time.monotonic()

@@ -34,7 +34,7 @@ def while_the_server_starts(place: Workplace, command: Command) -> None:
 
 def in_mid_fit(place: Workplace, command: Command) -> None:
     """One model is done, another is being fitted."""
-    command.wait_for(lambda: place.stored("fit") and place.children(), "a fit beside a finished one")
+    command.wait_for(lambda: place.stored("fit") and place.fitting(), "a fit beside a finished one")
 
 
 HOLDS_UP = (in_mid_fit,)

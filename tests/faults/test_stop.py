@@ -31,7 +31,7 @@ SECONDS = 15.0
 def in_mid_fit(place: Workplace, **env: str) -> Command:
     """A comparison with one model done and another that does not end."""
     command = place.start(**HELD_UP, **env)
-    command.wait_for(lambda: place.stored("fit") and place.children(), "a fit beside a finished one")
+    command.wait_for(lambda: place.stored("fit") and place.fitting(), "a fit beside a finished one")
     return command
 
 

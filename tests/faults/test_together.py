@@ -19,7 +19,7 @@ def test_two_at_once_do_the_work_once(
     place.seed(databases)
     go_on = place.folder / "go-on"
     first = place.start(FAULTY_WAITS_FOR=str(go_on), PREFECT_API_URL=server)
-    first.wait_for(place.children, "a fit")
+    first.wait_for(place.fitting, "a fit")
     second = Workplace(place.folder.with_name("second"), home=place.home).start(PREFECT_API_URL=server)
     second.wait_for(lambda: "another process works on this very comparison" in second.out, "the second one waiting")
     assert collected(place) == []
@@ -87,7 +87,7 @@ def test_one_takes_over_when_the_other_is_killed(
     place: Workplace, databases: Path, server: str, undisturbed: dict, records: dict
 ) -> None:
     first = place.seed(databases).start(**HELD_UP, PREFECT_API_URL=server)
-    first.wait_for(lambda: place.stored("fit") and place.children(), "a fit beside a finished one")
+    first.wait_for(lambda: place.stored("fit") and place.fitting(), "a fit beside a finished one")
     second = place.start(PREFECT_API_URL=server)
     second.wait_for(lambda: "another process works" in second.out, "the second one waiting")
     first.kill(with_children=False)
