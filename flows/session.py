@@ -129,11 +129,11 @@ def recording(run: Run, dataset: Ref, split: Ref, role: str, recorder: Recorder 
     tags = {**source_tags(), **prefect_tags(settings)}
     tags |= {"data.digest": dataset.digest, "split.digest": split.digest, "spec.digest": digest(resolved(run.spec))}
     params = resolved(run.spec) | {"threads": run.threads, "versions": versions()}
-    parent = tracker.open_parent(run.spec.name, run.key, tags, params, run.fresh, role)
     read = data_inputs(run.spec, run.spec.split.kind, dataset, split)
-    tracker.log_inputs(parent.run_id, read)
     with closing(recorder, run):
-        yield recorder.open(tracker, parent, read)
+        recorder.open(tracker, tracker.open_parent(run.spec.name, run.key, tags, params, run.fresh, role), read)
+        tracker.log_inputs(recorder.parent.run_id, read)
+        yield recorder
 
 
 @contextlib.contextmanager

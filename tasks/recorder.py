@@ -141,8 +141,9 @@ class Recorder:
         self.attempt(lambda: self._fail(cell, message))
 
     def close(self, status: str) -> None:
-        """End the parent run, and as KILLED what is still open below it."""
-        self.attempt(lambda: self._close(status))
+        """End the parent run, and as KILLED what is still open below it; nothing where it was not opened."""
+        if self._is_open:
+            self.attempt(lambda: self._close(status))
 
     def _begin(self, cell: Cell) -> str:
         with self._lock:

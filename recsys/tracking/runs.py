@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -104,15 +105,22 @@ class Tracker:
             self._delete_strays(found)
         self._mark_dead(experiment_id)
         own = {"role": role, "run_key": run_key, "process": process_name(), **author_tags(), **tags}
+        anew = found is None
         if found is None:
             run_name = name if role == COMPARISON else f"{name}-{role}"
             found = self.client.create_run(experiment_id, run_name=run_name, tags=own)
-        else:
-            self.client.update_run(found.info.run_id, status="RUNNING")
-            self.client.log_batch(found.info.run_id, tags=[RunTag(key, value) for key, value in own.items()])
         run_id = found.info.run_id
-        self._log_params(run_id, params, found.data.params)
-        return ParentRun(run_id, experiment_id, *self._finished_children(experiment_id, run_id))
+        try:
+            if not anew:
+                self.client.update_run(run_id, status="RUNNING")
+                self.client.log_batch(run_id, tags=[RunTag(key, value) for key, value in own.items()])
+            self._log_params(run_id, params, found.data.params)
+            return ParentRun(run_id, experiment_id, *self._finished_children(experiment_id, run_id))
+        except BaseException as error:
+            if not isinstance(error, Exception):  # stopped, and nobody else knows yet that there is a run to close
+                with contextlib.suppress(Exception):
+                    self.close(run_id, "KILLED")
+            raise
 
     @_explained
     def find(self, name: str, run_key: str) -> tuple[str, str] | None:

@@ -131,6 +131,12 @@ class TestBegin:
         recorder.finish(cell, *stored)
         assert tracker.of("steps") == [("run 1", POINTS[:2]), ("run 1", POINTS[2:])]
 
+    def test_one_that_was_never_open_has_nothing_to_close(self, tracker, cell):
+        recorder = Recorder()
+        recorder.begin(cell)
+        recorder.close("KILLED")
+        assert tracker.calls == []
+
     def test_a_run_that_finished_before_stays_when_its_fit_began_before_it_was_open(self, tracker, cell):
         recorder = Recorder()
         recorder.begin(cell)
