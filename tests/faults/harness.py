@@ -209,8 +209,9 @@ class Workplace:
         return found
 
     def fitting(self) -> list[psutil.Process]:
-        """The same, once MLflow has a run of it: fits may begin before."""
-        known = (self.home / "mlflow.db").exists() and any(run.status == "RUNNING" for run in recorded(self.home))
+        """The same, once MLflow has the run of one: fits may begin before."""
+        runs = recorded(self.home) if (self.home / "mlflow.db").exists() else []
+        known = any(run.status == "RUNNING" and not run.is_parent for run in runs)
         return self.children() if known else []
 
     def assert_empty(self, seconds: float = 10.0) -> float:
