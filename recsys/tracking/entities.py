@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from recsys.errors import RunError
 
 COMPARISON, RETRAINING, TUNING, EXPLORATION = "comparison", "retraining", "tuning", "exploration"
-"""The roles of parent runs."""
+CANDIDATE, TRIAL = "candidate", "trial"
+"""The roles of runs: of parents, and of those below them."""
 
 
 @dataclass(frozen=True)

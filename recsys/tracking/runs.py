@@ -27,14 +27,12 @@ from recsys.errors import RunError, disk_full
 from recsys.settings import Settings
 from recsys.tracking.author import author_tags, process_lives, process_name
 from recsys.tracking.database import ANEW, MALFORMED, connected
-from recsys.tracking.entities import COMPARISON, DataInput, ParentRun, TrackingError
+from recsys.tracking.entities import CANDIDATE, COMPARISON, TRIAL, DataInput, ParentRun, TrackingError
 from recsys.tracking.params import flatten, short
 
 RUNNING = "attributes.status = 'RUNNING'"
-CANDIDATE, TRIAL = "candidate", "trial"
 # MLflow's UI opens an experiment of this kind with the table of its runs, others with the traces of agents.
 EXPERIMENT_TAGS = {"mlflow.experimentKind": "custom_model_development"}
-
 
 Method = TypeVar("Method", bound=Callable[..., Any])
 
@@ -59,11 +57,6 @@ class Tracker:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self.client = connected(settings)
-
-    @_explained
-    def open(self) -> None:
-        """Connect now, which takes MLflow a second for a database; otherwise the first question does."""
-        self.client.search_experiments(max_results=1)
 
     @_explained
     def experiment(self, name: str) -> str:

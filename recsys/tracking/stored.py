@@ -12,8 +12,8 @@ from recsys.comparison.stored_run import READ, StoredRun
 from recsys.errors import InputError
 from recsys.settings import Settings
 from recsys.tracking.database import require_server
-from recsys.tracking.entities import COMPARISON
-from recsys.tracking.runs import CANDIDATE, Tracker
+from recsys.tracking.entities import CANDIDATE, COMPARISON
+from recsys.tracking.runs import Tracker
 
 UNKNOWN = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
 IDS = "ids are in the column mlflow_run_id of leaderboard.csv, in manifest.json, and in MLflow's UI"

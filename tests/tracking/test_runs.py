@@ -32,7 +32,6 @@ class TestExperiment:
         assert found.tags["mlflow.experimentKind"] == "custom_model_development"
 
     def test_is_made_once(self, tracker):
-        tracker.open()
         assert tracker.experiment("demo") == tracker.experiment("demo")
         assert tracker.experiment("other") != tracker.experiment("demo")
 
@@ -395,7 +394,7 @@ class TestFlatten:
 
 def test_a_database_that_is_gone(tracker, settings):
     """Whoever still has it open would write into the void, and an empty one in its place would be taken for one."""
-    tracker.open()
+    tracker.experiment("demo")  # opens it
     settings.database.unlink()
     with pytest.raises(TrackingError, match="its database is gone"):
         tracker.tag("1", {"a": "b"})
