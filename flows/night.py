@@ -27,6 +27,7 @@ from recsys.tracking.database import ensure_database
 from recsys.tracking.decisions import Decided
 from recsys.tracking.entities import RETRAINING
 from recsys.tracking.source import source_tags
+from recsys.tracking.uninterrupted import uninterrupted
 from tasks.context import Run
 from tasks.night import Night, Office
 from tasks.notice import notify
@@ -106,9 +107,14 @@ def deciding(night: Night) -> Iterator[Recorder]:
     tags |= {"as_of": moment(night.as_of).isoformat(), "spec.digest": night.asks}
     params = resolved(run.spec) | {"threads": run.threads, "versions": versions()}
     role = "rehearsal" if night.rehearsal else RETRAINING
-    parent = tracker.open_parent(run.spec.name, run.key, tags, params, role=role)
-    recorder = Recorder().open(tracker, parent, [])
+    recorder = Recorder()
+
+    @uninterrupted
+    def begin() -> None:
+        recorder.open(tracker, tracker.open_parent(run.spec.name, run.key, tags, params, role=role), [])
+
     with closing(recorder, run):
+        begin()
         yield recorder
 
 

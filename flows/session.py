@@ -31,6 +31,7 @@ from recsys.tracking.entities import DataInput
 from recsys.tracking.finished import finished_comparison
 from recsys.tracking.links import flow_run_page
 from recsys.tracking.source import source_tags
+from recsys.tracking.uninterrupted import uninterrupted
 from tasks.context import Reporter, Run, alone, width
 from tasks.recorder import Recorder
 
@@ -130,9 +131,14 @@ def recording(run: Run, dataset: Ref, split: Ref, role: str, recorder: Recorder 
     tags |= {"data.digest": dataset.digest, "split.digest": split.digest, "spec.digest": digest(resolved(run.spec))}
     params = resolved(run.spec) | {"threads": run.threads, "versions": versions()}
     read = data_inputs(run.spec, run.spec.split.kind, dataset, split)
-    with closing(recorder, run):
+
+    @uninterrupted
+    def begin() -> None:
         recorder.open(tracker, tracker.open_parent(run.spec.name, run.key, tags, params, run.fresh, role), read)
         tracker.log_inputs(recorder.parent.run_id, read)
+
+    with closing(recorder, run):
+        begin()
         yield recorder
 
 

@@ -16,6 +16,7 @@ from mlflow.exceptions import MlflowException
 from recsys.errors import InputError, RunError
 from recsys.settings import Settings
 from recsys.tracking.database import connected
+from recsys.tracking.uninterrupted import uninterrupted
 
 if TYPE_CHECKING:
     from recsys.serving.bundle import Bundle
@@ -89,6 +90,7 @@ class Registry:
         """The version that the run of this key has made before, or None."""
         return next((version for version in self.versions(name) if version.tags.get("run_key") == run_key), None)
 
+    @uninterrupted
     def register(
         self, name: str, run_key: str, run_id: str, log: Callable[[], str], tags: Mapping[str, str]
     ) -> Version:
@@ -110,6 +112,7 @@ class Registry:
             raise self._trouble(error) from error
         return found
 
+    @uninterrupted
     def promote(self, name: str, version: int, expected: int | None, tags: Mapping[str, str]) -> None:
         """Make a version champion in one call, and then say so in aliases and tags.
 
@@ -137,6 +140,7 @@ class Registry:
                 raise self._trouble(error) from error
             self.tag(name, version, tags)
 
+    @uninterrupted
     def tag(self, name: str, version: int, tags: Mapping[str, str]) -> None:
         """Write tags to a version."""
         try:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import math
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -29,6 +28,7 @@ from recsys.tracking.author import author_tags, process_lives, process_name
 from recsys.tracking.database import ANEW, MALFORMED, connected
 from recsys.tracking.entities import CANDIDATE, COMPARISON, TRIAL, DataInput, ParentRun, TrackingError
 from recsys.tracking.params import flatten, short
+from recsys.tracking.uninterrupted import uninterrupted
 
 RUNNING = "attributes.status = 'RUNNING'"
 # MLflow's UI opens an experiment of this kind with the table of its runs, others with the traces of agents.
@@ -38,8 +38,10 @@ Method = TypeVar("Method", bound=Callable[..., Any])
 
 
 def _explained(method: Method) -> Method:
-    """A method of Tracker that raises RunError where MLflow, or what it keeps its records in, does not do its part."""
+    """A method of Tracker that no stop cuts in two, and that raises RunError where MLflow, or what it keeps its records
+    in, does not do its part."""
 
+    @uninterrupted
     @wraps(method)
     def told(self: Tracker, *args: Any, **kwargs: Any) -> Any:
         self.require_database()
@@ -98,22 +100,15 @@ class Tracker:
             self._delete_strays(found)
         self._mark_dead(experiment_id)
         own = {"role": role, "run_key": run_key, "process": process_name(), **author_tags(), **tags}
-        anew = found is None
         if found is None:
             run_name = name if role == COMPARISON else f"{name}-{role}"
             found = self.client.create_run(experiment_id, run_name=run_name, tags=own)
+        else:
+            self.client.update_run(found.info.run_id, status="RUNNING")
+            self.client.log_batch(found.info.run_id, tags=[RunTag(key, value) for key, value in own.items()])
         run_id = found.info.run_id
-        try:
-            if not anew:
-                self.client.update_run(run_id, status="RUNNING")
-                self.client.log_batch(run_id, tags=[RunTag(key, value) for key, value in own.items()])
-            self._log_params(run_id, params, found.data.params)
-            return ParentRun(run_id, experiment_id, *self._finished_children(experiment_id, run_id))
-        except BaseException as error:
-            if not isinstance(error, Exception):  # stopped, and nobody else knows yet that there is a run to close
-                with contextlib.suppress(Exception):
-                    self.close(run_id, "KILLED")
-            raise
+        self._log_params(run_id, params, found.data.params)
+        return ParentRun(run_id, experiment_id, *self._finished_children(experiment_id, run_id))
 
     @_explained
     def find(self, name: str, run_key: str) -> tuple[str, str] | None:

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 from textwrap import indent
 from typing import Any
@@ -23,6 +24,7 @@ from faults.harness import (
     flow_runs,
     recorded,
 )
+from faults.points import ended_at
 
 SECONDS = 15.0
 """A quiet machine takes less than three; this one may be busy with other tests."""
@@ -70,6 +72,15 @@ def test_ctrl_c_in_mid_fit(place: Workplace, databases: Any, server: str, undist
 def test_term_in_mid_fit(place: Workplace, databases: Any, server: str) -> None:
     ended = in_mid_fit(place.seed(databases), PREFECT_API_URL=server).end(signal.SIGTERM)
     assert_said(ended, place, 143)
+    assert_stopped(place)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda number: number.name)
+def test_while_mlflow_makes_its_run(place: Workplace, databases: Any, server: str, number: signal.Signals) -> None:
+    start = partial(place.seed(databases).start, PREFECT_API_URL=server)
+    ended = ended_at("after mlflow.tracking.client MlflowClient.create_run", number, place, start)
+    assert ended is not None
+    assert ended.status == 128 + number
     assert_stopped(place)
 
 

@@ -123,17 +123,6 @@ class TestParent:
         assert fresh.run_id != parent.run_id
         assert reopened(tracker).run_id == fresh.run_id
 
-    @pytest.mark.parametrize("anew", [True, False])
-    def test_one_that_is_stopped_while_it_is_opened_is_closed(self, tracker, parent, monkeypatch, anew):
-        def stopped(*arguments):
-            raise KeyboardInterrupt
-
-        monkeypatch.setattr(tracker, "_log_params", stopped)
-        with pytest.raises(KeyboardInterrupt):
-            reopened(tracker, fresh=anew)
-        found = tracker.client.search_runs([parent.experiment_id], "attributes.status = 'KILLED'")
-        assert [run.info.run_id == parent.run_id for run in found] == [not anew]
-
     def test_a_deleted_one_is_not_found(self, tracker, parent):
         tracker.delete(parent.run_id)
         assert reopened(tracker).run_id != parent.run_id
