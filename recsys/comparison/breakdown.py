@@ -128,11 +128,10 @@ def _cold_values(folds: Sequence[FoldLists], labels: Sequence[str], primary: str
 
 def _recall(folds: Sequence[FoldLists], labels: Sequence[str], masks: Sequence[BoolArray]) -> Values:
     """Recall of some items. masks: (n_items,) which, a fold each."""
-    of_fold = dict(zip((fold.number for fold in folds), masks, strict=True))
+    of_fold = {fold.number: (mask, fold.truth @ mask.astype(np.int64)) for fold, mask in zip(folds, masks, strict=True)}
 
     def each(fold: FoldLists, hits: BoolArray, items: IntArray) -> FloatArray:
-        mask = of_fold[fold.number]
-        wanted = fold.truth @ mask.astype(np.int64)
+        mask, wanted = of_fold[fold.number]
         got = np.count_nonzero(hits & np.append(mask, False)[items], axis=1)
         return np.divide(got, wanted, out=np.full(len(got), np.nan), where=(wanted > 0) & fold.counted)
 
