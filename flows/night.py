@@ -13,21 +13,19 @@ from prefect.settings import PREFECT_API_URL
 
 from flows.flow_runs import call
 from flows.freshness import rows_until
-from flows.session import closing, prefect_tags, resolved, run_of, supervised
+from flows.session import opened, run_of, supervised
 from recsys.champion.record import Contender, DecisionRecord, moment
 from recsys.data.load import inputs
 from recsys.errors import ExpectedError
 from recsys.experiment.candidates import NAMED
 from recsys.experiment.external import require_model
-from recsys.experiment.keys import decision_key, versions
+from recsys.experiment.keys import decision_key
 from recsys.experiment.spec import Experiment
 from recsys.settings import Settings
 from recsys.splits.config import RandomSplit
 from recsys.tracking.database import ensure_database
 from recsys.tracking.decisions import Decided
 from recsys.tracking.entities import RETRAINING
-from recsys.tracking.source import source_tags
-from recsys.tracking.uninterrupted import uninterrupted
 from tasks.context import Run
 from tasks.night import Night, Office
 from tasks.notice import notify
@@ -99,23 +97,10 @@ def repeated(night: Night) -> DecisionRecord | None:
     return next((each.record for each in reversed(night.past) if each.key == key), None)
 
 
-@contextlib.contextmanager
-def deciding(night: Night) -> Iterator[Recorder]:
+def deciding(night: Night) -> contextlib.AbstractContextManager[Recorder]:
     """The run of a decision in MLflow: FINISHED once all that follows from it is done."""
-    run, tracker = night.run, night.office.tracker
-    tags = {**source_tags(), **prefect_tags(run.settings)}
-    tags |= {"as_of": moment(night.as_of).isoformat(), "spec.digest": night.asks}
-    params = resolved(run.spec) | {"threads": run.threads, "versions": versions()}
-    role = "rehearsal" if night.rehearsal else RETRAINING
-    recorder = Recorder()
-
-    @uninterrupted
-    def begin() -> None:
-        recorder.open(tracker, tracker.open_parent(run.spec.name, run.key, tags, params, role=role), [])
-
-    with closing(recorder, run):
-        begin()
-        yield recorder
+    tags = {"as_of": moment(night.as_of).isoformat(), "spec.digest": night.asks}
+    return opened(night.run, night.office.tracker, "rehearsal" if night.rehearsal else RETRAINING, tags)
 
 
 def next_run() -> datetime | None:

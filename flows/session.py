@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from prefect.context import get_run_context
 from prefect.runtime import deployment, flow_run
@@ -34,6 +34,9 @@ from recsys.tracking.source import source_tags
 from recsys.tracking.uninterrupted import uninterrupted
 from tasks.context import Reporter, Run, alone, width
 from tasks.recorder import Recorder
+
+if TYPE_CHECKING:
+    from recsys.tracking.runs import Tracker
 
 
 @dataclass(frozen=True)
@@ -118,35 +121,47 @@ def supervised(run: Run, lock: str, waiting: str) -> Iterator[None]:
 
 @contextlib.contextmanager
 def recording(run: Run, dataset: Ref, split: Ref, role: str, recorder: Recorder | None = None) -> Iterator[Recorder]:
-    """The parent run in MLflow: FINISHED at the end, FAILED after an error, KILLED where the run was stopped.
+    """The parent run in MLflow of work on one split, as `opened` gives it.
 
     recorder: one that is not open yet, of fits that may have begun; None: a new one.
     """
     from recsys.tracking.runs import Tracker  # MLflow, while fits are under way
 
-    settings, recorder = run.settings, recorder or Recorder()
-    ensure_database(settings)
-    tracker = Tracker(settings)
-    tags = {**source_tags(), **prefect_tags(settings)}
-    tags |= {"data.digest": dataset.digest, "split.digest": split.digest, "spec.digest": digest(resolved(run.spec))}
-    params = resolved(run.spec) | {"threads": run.threads, "versions": versions()}
+    ensure_database(run.settings)
+    tracker = Tracker(run.settings)
+    tags = {"data.digest": dataset.digest, "split.digest": split.digest, "spec.digest": digest(resolved(run.spec))}
     read = data_inputs(run.spec, run.spec.split.kind, dataset, split)
-
-    @uninterrupted
-    def begin() -> None:
-        recorder.open(tracker, tracker.open_parent(run.spec.name, run.key, tags, params, run.fresh, role), read)
+    with opened(run, tracker, role, tags, read, recorder) as recorder:
         tracker.log_inputs(recorder.parent.run_id, read)
-
-    with closing(recorder, run):
-        begin()
         yield recorder
 
 
 @contextlib.contextmanager
-def closing(recorder: Recorder, run: Run) -> Iterator[None]:
-    """Closes the parent run: FINISHED at the end, FAILED after an error, KILLED where the run was stopped."""
+def opened(
+    run: Run,
+    tracker: Tracker,
+    role: str,
+    tags: Mapping[str, str],
+    inputs: Sequence[DataInput] = (),
+    recorder: Recorder | None = None,
+) -> Iterator[Recorder]:
+    """A parent run in MLflow: FINISHED at the end, FAILED after an error, KILLED where the run was stopped, also while
+    MLflow makes it.
+
+    tags: its own, beside those of every run. inputs: of each run below it. recorder: as of `recording`.
+    """
+    recorder = recorder or Recorder()
+    tags = {**source_tags(), **prefect_tags(run.settings), **tags}
+    params = resolved(run.spec) | {"threads": run.threads, "versions": versions()}
+
+    @uninterrupted
+    def begin() -> None:
+        parent = tracker.open_parent(run.spec.name, run.key, tags, params, run.fresh, role)
+        recorder.open(tracker, parent, list(inputs))
+
     try:
-        yield
+        begin()
+        yield recorder
     except BaseException as error:
         stopped = bool(run.stop) or not isinstance(error, Exception)
         run.stop.set()
